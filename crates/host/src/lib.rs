@@ -1,0 +1,1 @@
+//! looking-glass-host.

@@ -1,0 +1,1 @@
+//! KVMFR messages: versions 16, 19 and 20.

@@ -1,0 +1,1 @@
+//! LGMP queues in shared memory: wire versions 4, 5 and 6.

@@ -1,0 +1,1 @@
+//! Option engine: syntax, sources, precedence, validation and help tables.

@@ -1,0 +1,1 @@
+//! Sessions over LGMP and KVMFR: reader and publisher.

@@ -1,0 +1,1 @@
+//! GLES renderer: context, desktop, pointer and frame upload.

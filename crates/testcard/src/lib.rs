@@ -1,0 +1,1 @@
+//! The moving test pattern and the stamp in its first rows.

@@ -1,0 +1,1 @@
+//! Fixtures of real peers and the naive reference compositor.

@@ -1,0 +1,1 @@
+//! X11 and Wayland windows, input events and software presentation.

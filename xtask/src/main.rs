@@ -1,0 +1,3 @@
+//! `cargo xtask`: starts builds, tests, demo and benchmarks.
+
+fn main() {}
