@@ -1,0 +1,44 @@
+//! Benchmarks, in release mode on an otherwise idle machine.
+
+use clap::Args;
+
+use crate::run::{cargo, step};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Which benchmark: relay.
+    name: String,
+    /// Handed on to the benchmark, for example `--json FILE`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    step(
+        "build",
+        cargo().args([
+            "build",
+            "--release",
+            "-p",
+            "client",
+            "-p",
+            "host",
+            "-p",
+            "bench",
+        ]),
+    )?;
+    let mut command = cargo();
+    command.args([
+        "run",
+        "--release",
+        "--quiet",
+        "-p",
+        "bench",
+        "--",
+        &options.name,
+    ]);
+    step(
+        &format!("bench {}", options.name),
+        command.args(&options.arguments),
+    )
+}

@@ -1,0 +1,82 @@
+//! Debian packages that the tests use.
+
+use std::process::Command;
+
+use crate::run::step;
+
+/// What the tests start or load: X servers, compositors, software GL, a virtual machine, screenshots.
+const TEST_PACKAGES: &[&str] = &[
+    "busybox-static",
+    "cpio",
+    "grim",
+    "imagemagick",
+    "kmod",
+    "libegl1",
+    "libgl1-mesa-dri",
+    "libgles2",
+    "libwayland-client0",
+    "libwayland-egl1",
+    "libxcb-shm0",
+    "libxcb1",
+    "libxkbcommon0",
+    "openbox",
+    "qemu-system-x86",
+    "sway",
+    "weston",
+    "x11-apps",
+    "x11-utils",
+    "x11-xserver-utils",
+    "xdotool",
+    "xserver-xorg-core",
+    "xserver-xorg-video-dummy",
+    "xvfb",
+    "zstd",
+];
+
+/// Installs what is missing, or says what to run and goes on: the tests skip loudly what they cannot start.
+pub(crate) fn ensure() -> anyhow::Result<()> {
+    let missing: Vec<&str> = TEST_PACKAGES
+        .iter()
+        .copied()
+        .filter(|name| !is_installed(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_root_on_debian() {
+        println!("!!! Tests will be SKIPPED for want of packages. To install them, run:");
+        println!(
+            "!!!   sudo apt-get install --no-install-recommends {}",
+            missing.join(" ")
+        );
+        return Ok(());
+    }
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(["-o", "DPkg::Lock::Timeout=900", "-qq"]);
+        command
+    };
+    step("apt-get update", apt().arg("update"))?;
+    step(
+        "apt-get install",
+        apt()
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(&missing),
+    )
+}
+
+fn is_installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["-W", "-f=${db:Status-Status}", package])
+        .output()
+        .is_ok_and(|out| out.stdout == b"installed")
+}
+
+fn is_root_on_debian() -> bool {
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|out| out.stdout == b"0\n");
+    is_root && std::path::Path::new("/etc/debian_version").exists()
+}

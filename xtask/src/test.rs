@@ -1,0 +1,76 @@
+//! All tests, by one command.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::packages;
+use crate::run::{cargo, has_program, step};
+
+#[derive(Args, Default)]
+pub(crate) struct Options {
+    /// Only these crates (default: all).
+    #[arg(long = "package", short = 'p')]
+    packages: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    packages::ensure()?;
+    // The end-to-end tests start the real programs; build them first, in the profile of the tests.
+    step("programs", cargo().args(["build", "--workspace", "--bins"]))?;
+    let skips = skip_log();
+    let _ = std::fs::remove_file(&skips);
+    let mut command = cargo();
+    // nextest limits the time of each test and the number of heavy ones at once; plain cargo does without.
+    if has_program("cargo-nextest") {
+        command.args(["nextest", "run"]);
+    } else {
+        println!("(cargo-nextest is not installed: plain `cargo test`, no time limits)");
+        command.arg("test");
+    }
+    if options.packages.is_empty() {
+        command.arg("--workspace");
+    }
+    for package in &options.packages {
+        command.args(["--package", package]);
+    }
+    command.env("LG_SKIP_LOG", &skips);
+    let tests = step("tests", &mut command);
+    report_skips(&skips);
+    tests?;
+    if options.packages.is_empty() || options.packages.iter().any(|name| name == "lgmp") {
+        loom()?;
+    }
+    Ok(())
+}
+
+/// The models of the queue under every interleaving, in a build of their own.
+fn loom() -> anyhow::Result<()> {
+    step(
+        "loom models",
+        cargo()
+            .args(["test", "--package", "lgmp", "--test", "loom", "--release"])
+            .env("RUSTFLAGS", "--cfg loom")
+            .env("CARGO_TARGET_DIR", target_dir().join("loom")),
+    )
+}
+
+/// Where tests append a line for each thing they could not test; passing tests' own output is hidden.
+fn skip_log() -> PathBuf {
+    target_dir().join("skipped-tests.txt")
+}
+
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| crate::workspace().join("target"), PathBuf::from)
+}
+
+fn report_skips(log: &Path) {
+    match std::fs::read_to_string(log) {
+        Ok(text) if !text.trim().is_empty() => {
+            println!("\n!!! NOT TESTED on this machine:");
+            text.lines().for_each(|line| println!("!!!   {line}"));
+        }
+        _ => println!("\nNothing was skipped."),
+    }
+}
