@@ -159,6 +159,30 @@ impl FrameRect {
         Self::new(x, y, right.saturating_sub(x), bottom.saturating_sub(y))
     }
 
+    /// The part that both have; empty if there is none.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        let x = self.x.max(other.x);
+        let y = self.y.max(other.y);
+        let span =
+            |end: u64, start: u32| u32::try_from(end.saturating_sub(u64::from(start))).unwrap_or(0);
+        Self::new(
+            x,
+            y,
+            span(self.right().min(other.right()), x),
+            span(self.bottom().min(other.bottom()), y),
+        )
+    }
+
+    /// Tells whether all of `other` is inside.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.x <= other.x
+            && self.y <= other.y
+            && self.right() >= other.right()
+            && self.bottom() >= other.bottom()
+    }
+
     /// The smallest rectangle that holds both; an empty one counts for nothing.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
@@ -204,6 +228,24 @@ pub struct BufferPoint {
     pub y: i32,
 }
 
+/// A position in the desktop space that the guest's user sees, upright, in guest pixels, with fractions.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GuestPosition {
+    /// Pixels from the left edge; negative is outside.
+    pub x: f64,
+    /// Pixels from the upper edge.
+    pub y: f64,
+}
+
+/// A position on the window in physical buffer pixels, with fractions.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BufferPosition {
+    /// Pixels from the left edge.
+    pub x: f64,
+    /// Pixels from the upper edge.
+    pub y: f64,
+}
+
 /// A rectangle on the window in physical buffer pixels; may lie partly outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BufferRect {
@@ -246,10 +288,59 @@ impl BufferRect {
     pub fn intersection(self, other: Self) -> Self {
         let x = self.x.max(other.x);
         let y = self.y.max(other.y);
-        let end = |start: i32, len: u32| i64::from(start) + i64::from(len);
-        let right = end(self.x, self.width).min(end(other.x, other.width));
-        let bottom = end(self.y, self.height).min(end(other.y, other.height));
         let span = |end: i64, start: i32| u32::try_from(end - i64::from(start)).unwrap_or(0);
-        Self::new(x, y, span(right, x), span(bottom, y))
+        Self::new(
+            x,
+            y,
+            span(self.right().min(other.right()), x),
+            span(self.bottom().min(other.bottom()), y),
+        )
+    }
+
+    /// The column after the last one.
+    #[must_use]
+    pub const fn right(self) -> i64 {
+        self.x as i64 + self.width as i64
+    }
+
+    /// The row after the last one.
+    #[must_use]
+    pub const fn bottom(self) -> i64 {
+        self.y as i64 + self.height as i64
+    }
+
+    /// Counts the pixels.
+    #[must_use]
+    pub const fn area(self) -> u64 {
+        self.width as u64 * self.height as u64
+    }
+
+    /// Tells whether all of `other` is inside.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.x <= other.x
+            && self.y <= other.y
+            && self.right() >= other.right()
+            && self.bottom() >= other.bottom()
+    }
+
+    /// The smallest rectangle that holds both; an empty one counts for nothing.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        if self.is_empty() {
+            return other;
+        }
+        if other.is_empty() {
+            return self;
+        }
+        let x = self.x.min(other.x);
+        let y = self.y.min(other.y);
+        let span = |end: i64, start: i32| u32::try_from(end - i64::from(start)).unwrap_or(u32::MAX);
+        Self::new(
+            x,
+            y,
+            span(self.right().max(other.right()), x),
+            span(self.bottom().max(other.bottom()), y),
+        )
     }
 }

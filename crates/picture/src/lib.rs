@@ -4,14 +4,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod canvas;
 pub mod damage;
 pub mod format;
 pub mod frame;
 pub mod geometry;
 pub mod pointer;
+pub mod scene;
+pub mod text;
+pub mod transfer;
 
-pub use damage::Damage;
+pub use canvas::Canvas;
+pub use damage::{BufferDamage, Damage};
 pub use format::{PixelFormat, Transfer};
 pub use frame::FrameLayout;
-pub use geometry::{BufferPoint, BufferRect, FrameRect, GuestPoint, Rotation, Size, SurfacePoint};
-pub use pointer::{PointerShape, PointerState};
+pub use geometry::{
+    BufferPoint, BufferPosition, BufferRect, FrameRect, GuestPoint, GuestPosition, Rotation, Size,
+    SurfacePoint,
+};
+pub use pointer::{PointerKind, PointerShape, PointerState};
+pub use scene::{Filter, Placement, ScaleFilter, Scene, ViewOptions};
+pub use text::{StatusText, TextPlace};
