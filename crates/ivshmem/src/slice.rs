@@ -6,6 +6,12 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::copy;
+use crate::{Caching, Rows, Stores};
+
+#[cfg(test)]
+mod tests;
+
 /// An access that would leave the window or break alignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -28,6 +34,14 @@ pub enum AccessError {
         /// Bytes of the atomic.
         size: usize,
     },
+    /// The rows of a two-dimensional copy lie on top of each other.
+    #[error("rows of {row_bytes} bytes overlap at a pitch of {pitch}")]
+    Overlapping {
+        /// Bytes of a row.
+        row_bytes: usize,
+        /// Bytes from one row to the next.
+        pitch: usize,
+    },
 }
 
 /// A window into shared memory: pointer, length and lifetime, never a reference.
@@ -38,6 +52,7 @@ pub enum AccessError {
 pub struct SharedSlice<'a> {
     start: NonNull<u8>,
     len: usize,
+    caching: Caching,
     mapping: PhantomData<&'a ()>,
 }
 
@@ -58,8 +73,21 @@ impl<'a> SharedSlice<'a> {
         Self {
             start,
             len,
+            caching: Caching::WriteBack,
             mapping: PhantomData,
         }
+    }
+
+    /// The same window, told how its pages are cached; this only chooses instructions.
+    #[must_use]
+    pub const fn with_caching(self, caching: Caching) -> Self {
+        Self { caching, ..self }
+    }
+
+    /// How the pages are cached.
+    #[must_use]
+    pub const fn caching(&self) -> Caching {
+        self.caching
     }
 
     /// Bytes in the window.
@@ -81,7 +109,7 @@ impl<'a> SharedSlice<'a> {
     }
 
     /// The address of `len` bytes at `offset`.
-    fn at(&self, offset: usize, len: usize) -> Result<*mut u8, AccessError> {
+    pub(crate) fn at(&self, offset: usize, len: usize) -> Result<*mut u8, AccessError> {
         match offset.checked_add(len) {
             // SAFETY: offset <= offset + len <= self.len, so the result stays inside the mapped window.
             Some(end) if end <= self.len => Ok(unsafe { self.start.as_ptr().add(offset) }),
@@ -104,7 +132,7 @@ impl<'a> SharedSlice<'a> {
         Ok(SharedSlice {
             start,
             len,
-            mapping: PhantomData,
+            ..*self
         })
     }
 
@@ -130,24 +158,20 @@ impl<'a> SharedSlice<'a> {
         self.copy_from(offset, value.as_bytes())
     }
 
-    /// Copies bytes out.
+    /// Copies bytes out; [`Stores::Auto`].
     ///
     /// # Errors
     /// If the range leaves the window.
     pub fn copy_to(&self, offset: usize, into: &mut [u8]) -> Result<(), AccessError> {
-        let from = self.at(offset, into.len())?;
-        crate::copy::read(from, into);
-        Ok(())
+        self.read_rows_with(offset, &Rows::single(into.len()), into, Stores::Auto)
     }
 
-    /// Copies bytes in.
+    /// Copies bytes in; [`Stores::Auto`].
     ///
     /// # Errors
     /// If the range leaves the window.
     pub fn copy_from(&self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
-        let into = self.at(offset, from.len())?;
-        crate::copy::write(from, into);
-        Ok(())
+        self.write_rows(offset, &Rows::single(from.len()), from, Stores::Auto)
     }
 
     /// Sets `len` bytes at `offset` to zero.
@@ -155,7 +179,9 @@ impl<'a> SharedSlice<'a> {
     /// # Errors
     /// If the range leaves the window.
     pub fn zero(&self, offset: usize, len: usize) -> Result<(), AccessError> {
-        crate::copy::zero(self.at(offset, len)?, len);
+        let into = self.at(offset, len)?;
+        // SAFETY: `at` checked that the range lies in the mapped window.
+        unsafe { copy::zero(into, len) };
         Ok(())
     }
 
