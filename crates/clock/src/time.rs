@@ -36,6 +36,12 @@ impl Nanos {
         self.0 as f64 / 1e9
     }
 
+    /// A distance of `seconds`, rounded to the nearest nanosecond; what does not fit is clamped, NaN is nothing.
+    #[must_use]
+    pub const fn from_secs_f64(seconds: f64) -> Self {
+        Self((seconds * 1e9).round_ties_even() as i64)
+    }
+
     /// The distance as a [`Duration`]; a negative one is nothing.
     #[must_use]
     pub const fn to_duration(self) -> Duration {
