@@ -5,12 +5,15 @@
 #![forbid(unsafe_code)]
 
 pub mod canvas;
+pub mod convert;
 pub mod damage;
 pub mod format;
 pub mod frame;
 pub mod geometry;
+pub mod png;
 pub mod pointer;
 pub mod scene;
+pub mod software;
 pub mod text;
 pub mod transfer;
 
@@ -22,6 +25,8 @@ pub use geometry::{
     BufferPoint, BufferPosition, BufferRect, FrameRect, GuestPoint, GuestPosition, Rotation, Size,
     SurfacePoint,
 };
+pub use png::RgbImage;
 pub use pointer::{PointerKind, PointerShape, PointerState};
 pub use scene::{Filter, Placement, ScaleFilter, Scene, ViewOptions};
+pub use software::{Compositor, screenshot};
 pub use text::{StatusText, TextPlace};

@@ -1,4 +1,23 @@
-//! Messages drawn on the picture.
+//! Messages drawn on the picture, with an embedded subset of DejaVu Sans Mono.
+
+use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
+
+use crate::geometry::{BufferRect, Size};
+
+/// The embedded font; how it was made is told in `assets/README.md`.
+static FONT: &[u8] = include_bytes!("../assets/status-mono.ttf");
+
+/// Most lines that are drawn.
+const MAX_LINES: usize = 48;
+
+/// Most characters that are looked at: a guest's strings may be part of a message.
+const MAX_CHARS: usize = 4096;
+
+/// Blue, green, red, alpha of the panel behind the letters.
+const PANEL: [u8; 4] = [0x20, 0x1a, 0x18, 0xd0];
+
+/// Blue, green, red of the letters.
+const INK: [u8; 3] = [0xf0, 0xf0, 0xf0];
 
 /// Where a message stands in the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,3 +72,171 @@ impl StatusText {
         &self.lines
     }
 }
+
+impl StatusText {
+    /// Draws the message for a buffer of `buffer` pixels: wrapped, each line centred, on a panel.
+    ///
+    /// An empty message, or a buffer too small for a single letter, gives an empty bitmap.
+    #[must_use]
+    pub fn rasterise(&self, buffer: Size) -> TextBitmap {
+        FontRef::try_from_slice(FONT)
+            .ok()
+            .and_then(|font| self.draw(&font, buffer))
+            .unwrap_or_default()
+    }
+
+    fn draw(&self, font: &FontRef<'_>, buffer: Size) -> Option<TextBitmap> {
+        let scale = PxScale::from(self.height_px);
+        let scaled = font.as_scaled(scale);
+        let advance = scaled.h_advance(font.glyph_id('M'));
+        let line_height = scaled.height().ceil().max(1.0);
+        let padding = (self.height_px * 0.75).ceil();
+        let (width, height) = (buffer.width as f32, buffer.height as f32);
+        let columns = ((width * 0.95 - 2.0 * padding) / advance) as usize;
+        let rows = ((height * 0.95 - 2.0 * padding) / line_height) as usize;
+        let lines = wrap(&self.lines, columns, rows.min(MAX_LINES));
+        let longest = lines.iter().map(|line| line.chars().count()).max()?;
+        let panel = Size::new(
+            (longest as f32 * advance + 2.0 * padding).ceil() as u32,
+            (lines.len() as f32 * line_height + 2.0 * padding).ceil() as u32,
+        );
+        let mut bitmap = TextBitmap::panel(self.place, panel, buffer);
+        for (row, line) in lines.iter().enumerate() {
+            let length = line.chars().count() as f32 * advance;
+            let left = ((panel.width as f32 - length) / 2.0).floor();
+            let baseline = padding + row as f32 * line_height + scaled.ascent();
+            for (column, letter) in line.chars().enumerate() {
+                let at = point(left + column as f32 * advance, baseline.round());
+                let glyph = font.glyph_id(letter).with_scale_and_position(scale, at);
+                if let Some(outline) = font.outline_glyph(glyph) {
+                    let bounds = outline.px_bounds();
+                    outline.draw(|x, y, coverage| {
+                        let x = i64::from(x) + bounds.min.x as i64;
+                        let y = i64::from(y) + bounds.min.y as i64;
+                        bitmap.ink(x, y, coverage);
+                    });
+                }
+            }
+        }
+        Some(bitmap)
+    }
+}
+
+/// Breaks lines between words so that none is longer than `columns`; at most `rows` are left.
+fn wrap(lines: &[String], columns: usize, rows: usize) -> Vec<String> {
+    let mut out = Vec::new();
+    if columns == 0 {
+        return out;
+    }
+    let mut budget = MAX_CHARS;
+    for line in lines {
+        let clean = line.chars().take(budget).map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() => char::REPLACEMENT_CHARACTER,
+            c => c,
+        });
+        let mut rest: Vec<char> = clean.collect();
+        budget -= rest.len();
+        while rest.len() > columns && out.len() < rows {
+            // A space right behind the last column is a good place, too.
+            let space = rest.iter().take(columns + 1).rposition(|&c| c == ' ');
+            let (end, next) = match space {
+                Some(at) if at > 0 => (at, at + 1),
+                _ => (columns, columns),
+            };
+            let tail = rest.split_off(next.min(rest.len()));
+            rest.truncate(end);
+            out.push(rest.iter().collect());
+            rest = tail;
+        }
+        if out.len() >= rows {
+            break;
+        }
+        out.push(rest.into_iter().collect());
+    }
+    out.truncate(rows);
+    if out.iter().all(String::is_empty) {
+        out.clear();
+    }
+    out
+}
+
+/// A drawn message: B, G, R, A bytes with straight alpha, rows back to back, and where it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextBitmap {
+    /// Its place in the buffer; the size is also the size of the bitmap.
+    pub rect: BufferRect,
+    /// The rows, `4 * rect.width` bytes each.
+    pub pixels: Vec<u8>,
+}
+
+impl TextBitmap {
+    fn panel(place: TextPlace, size: Size, buffer: Size) -> Self {
+        let (width, height) = (size.width.min(buffer.width), size.height.min(buffer.height));
+        let left = (buffer.width - width) / 2;
+        let space = buffer.height - height;
+        let top = match place {
+            TextPlace::Centre => space / 2,
+            TextPlace::Bottom => space - space / 16,
+        };
+        let at = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+        Self {
+            rect: BufferRect::new(at(left), at(top), width, height),
+            pixels: PANEL.repeat(width as usize * height as usize),
+        }
+    }
+
+    /// Lays ink of `coverage` 0 to 1 over one pixel.
+    fn ink(&mut self, x: i64, y: i64, coverage: f32) {
+        let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else {
+            return;
+        };
+        if x >= self.rect.width || y >= self.rect.height {
+            return;
+        }
+        let start = (y as usize * self.rect.width as usize + x as usize) * 4;
+        let pixel = self.pixels.get_mut(start..start + 4);
+        let Some([b, g, r, a]) = pixel else {
+            return;
+        };
+        let coverage = coverage.clamp(0.0, 1.0);
+        let under = f32::from(*a) / 255.0 * (1.0 - coverage);
+        let alpha = coverage + under;
+        if alpha <= 0.0 {
+            return;
+        }
+        for (old, new) in [b, g, r].into_iter().zip(INK) {
+            *old = ((f32::from(new) * coverage + f32::from(*old) * under) / alpha).round() as u8;
+        }
+        *a = (alpha * 255.0).round() as u8;
+    }
+}
+
+/// Keeps the last drawn message, so that it is drawn once and not once a frame.
+#[derive(Clone, Debug, Default)]
+pub struct TextCache {
+    key: Option<(StatusText, Size)>,
+    bitmap: TextBitmap,
+}
+
+impl TextCache {
+    /// Draws the message if it or the buffer's size changed; tells whether it did. `None` gives an empty bitmap.
+    pub fn update(&mut self, text: Option<&StatusText>, buffer: Size) -> bool {
+        let key = text.map(|text| (text, buffer));
+        if key == self.key.as_ref().map(|(text, size)| (text, *size)) {
+            return false;
+        }
+        self.bitmap = text.map_or_else(TextBitmap::default, |text| text.rasterise(buffer));
+        self.key = text.map(|text| (text.clone(), buffer));
+        true
+    }
+
+    /// The bitmap of the last update.
+    #[must_use]
+    pub fn bitmap(&self) -> &TextBitmap {
+        &self.bitmap
+    }
+}
+
+#[cfg(test)]
+mod tests;
