@@ -1,1 +1,83 @@
-//! Fixtures of real peers and the naive reference compositor.
+//! What tests and benchmarks start or compare with: X servers, compositors, virtual machines, our own programs, a painter and a
+//! watcher of X screens, and the naive picture that the renderers are measured against.
+//!
+//! Tests only: a fixture that cannot be had on this machine is skipped loudly with [`skip`], never passed over.
+
+#![deny(unsafe_code)]
+
+pub mod compositor;
+pub mod guest;
+pub mod process;
+pub mod programs;
+pub mod x_server;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Says that something is not tested on this machine, on stderr and in the file named by `LG_SKIP_LOG`.
+///
+/// `cargo xtask test` prints that file at its end, because the output of passing tests is hidden.
+pub fn skip(what: &str, why: &str) {
+    let line = format!("SKIPPED {what}: {why}");
+    eprintln!("{line}");
+    if let Some(log) = std::env::var_os("LG_SKIP_LOG") {
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log);
+        if let Ok(mut file) = file {
+            let _ = writeln!(file, "{line}");
+        }
+    }
+}
+
+/// Tells whether a program of that name is in the PATH; if not, says that `what` is skipped.
+#[must_use]
+pub fn has_program(name: &str, what: &str) -> bool {
+    let is_there = find_program(name).is_some();
+    if !is_there {
+        skip(what, &format!("there is no {name} in the PATH"));
+    }
+    is_there
+}
+
+/// Where a program of that name is.
+#[must_use]
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// Waits until `is_done` is true, looking every few milliseconds; false if it is not within `limit`.
+pub fn wait_until(limit: Duration, mut is_done: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline {
+        if is_done() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    is_done()
+}
+
+/// The memory images of real hosts: `LG_GOLDEN`, else `../shared/golden` beside the checkout.
+///
+/// Skips loudly if there are none.
+#[must_use]
+pub fn golden_folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("LG_GOLDEN").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden"),
+        PathBuf::from,
+    );
+    let is_there = folder.join("layout-b7.json").is_file();
+    if !is_there {
+        skip(
+            "golden images",
+            &format!("{} has none (set LG_GOLDEN)", folder.display()),
+        );
+    }
+    is_there.then_some(folder)
+}

@@ -1,0 +1,129 @@
+//! A private X server without a screen of its own.
+
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::process::Process;
+
+/// An Xvfb on a display number of its own choice.
+pub struct XServer {
+    process: Process,
+    display: String,
+}
+
+impl XServer {
+    /// Starts one with a screen of that size, 24 bits deep. Skips loudly (`None`) if there is no Xvfb.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start(width: u32, height: u32) -> anyhow::Result<Option<Self>> {
+        if !crate::has_program("Xvfb", "X server") {
+            return Ok(None);
+        }
+        // The server writes the number it found free into a pipe that it inherits.
+        let (reader, writer) = rustix::pipe::pipe()?;
+        fcntl_setfd(&writer, FdFlags::empty())?;
+        fcntl_setfd(&reader, FdFlags::CLOEXEC)?;
+        let number = std::os::fd::AsRawFd::as_raw_fd(&writer.as_fd());
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", &number.to_string(), "-screen", "0"]);
+        command.arg(format!("{width}x{height}x24"));
+        // Without SECURITY the picture of a pointer stays readable when its maker has gone (testbed.md 1).
+        command.args([
+            "-nolisten",
+            "tcp",
+            "-noreset",
+            "-ac",
+            "-extension",
+            "SECURITY",
+        ]);
+        let process = Process::start(&mut command)?;
+        drop(writer);
+        let mut text = [0; 16];
+        let ready = rustix::event::PollFd::new(&reader, rustix::event::PollFlags::IN);
+        let limit = rustix::event::Timespec {
+            tv_sec: 20,
+            tv_nsec: 0,
+        };
+        if rustix::event::poll(&mut [ready], Some(&limit))? == 0 {
+            bail!("Xvfb did not come up: {}", process.output());
+        }
+        let len = rustix::io::read(&reader, &mut text)?;
+        let text = std::str::from_utf8(&text[..len])?.trim();
+        if text.is_empty() {
+            bail!("Xvfb ended: {}", process.output());
+        }
+        Ok(Some(Self {
+            display: format!(":{text}"),
+            process,
+        }))
+    }
+
+    /// What `DISPLAY` must be.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
+    /// The server's process, to kill or stop it.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Runs a program on this display to its end.
+    ///
+    /// # Errors
+    /// If it cannot be started or fails.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = Command::new(program)
+            .args(arguments)
+            .env("DISPLAY", &self.display)
+            .output()
+            .with_context(|| format!("starting {program}"))?;
+        if !output.status.success() {
+            bail!(
+                "{program} {arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Changes the size of the screen, up to the size it was started with.
+    ///
+    /// # Errors
+    /// If xrandr fails.
+    pub fn resize(&self, width: u32, height: u32) -> anyhow::Result<()> {
+        let name = format!("lg-{width}x{height}");
+        let (w, h) = (width.to_string(), height.to_string());
+        // The timings mean nothing here, but xrandr wants them in order.
+        let (w1, h1) = ((width + 8).to_string(), (height + 8).to_string());
+        let timings = ["60", &w, &w1, &w1, &w1, &h, &h1, &h1, &h1];
+        let _ = self.run("xrandr", &[&["--newmode", &name], &timings[..]].concat());
+        let _ = self.run("xrandr", &["--addmode", "screen", &name]);
+        self.run("xrandr", &["--output", "screen", "--mode", &name])
+            .map(drop)
+    }
+
+    /// Saves the screen as a PNG.
+    ///
+    /// # Errors
+    /// If ImageMagick fails.
+    pub fn screenshot(&self, file: &Path) -> anyhow::Result<()> {
+        let file = file.to_str().context("a path in UTF-8")?;
+        self.run("import", &["-window", "root", file]).map(drop)
+    }
+
+    /// Waits until a window is mapped on the screen; false if there is none within `limit`.
+    pub fn has_window(&self, limit: Duration) -> bool {
+        crate::wait_until(limit, || {
+            self.run("xwininfo", &["-root", "-tree"])
+                .is_ok_and(|text| text.contains("Looking Glass"))
+        })
+    }
+}
