@@ -279,12 +279,17 @@ impl<M: Slots> Subscription<M> {
     }
 
     fn skip_alive(&mut self) -> Result<u32, QueueError> {
+        let from = self.place.read;
+        self.place.read = self.release_all_but_newest(from)?;
+        Ok(self.place.ring.distance(from, self.place.read))
+    }
+
+    /// Releases the slots from `read` on and returns the newest one, which stays.
+    fn release_all_but_newest(&self, mut read: u32) -> Result<u32, QueueError> {
         let words = self.words();
         let write = self.write_pos(&words)?;
-        let mut read = self.place.read;
         let mut guard: Option<Guard<'_, M>> = None;
         let mut may_retire = true;
-        let mut skipped = 0;
         // Ends: each step brings `read` one slot closer to `write`, which is fixed.
         while read != write && words.ring.next(read) != write {
             let is_free = self.clear(&words, read)?;
@@ -294,13 +299,11 @@ impl<M: Slots> Subscription<M> {
             // Slots are retired in order, so the first that cannot be ends it.
             may_retire = is_free && may_retire && guard.is_some() && retire(&words, read)?;
             read = words.ring.next(read);
-            skipped += 1;
         }
         if let Some(guard) = guard {
             guard.release()?;
         }
-        self.place.read = read;
-        Ok(skipped)
+        Ok(read)
     }
 
     fn leave(&self) -> Result<(), QueueError> {
