@@ -86,51 +86,53 @@ fn to_byte(encoded: f64) -> u8 {
 
 /// sRGB encoding of linear values to bytes, as exact as the formula, without a power function.
 struct SrgbBytes {
-    /// The byte at the lower end of each of 4096 steps.
-    start: Vec<u8>,
+    /// The byte at the lower end of each of 4096 steps around the multiples of 1/4096; of a length that any masked index is inside.
+    start: Box<[u8; 8192]>,
     /// The least linear value that becomes at least this byte.
     threshold: [f32; 257],
 }
 
 impl SrgbBytes {
-    const STEPS: usize = 4096;
+    const STEPS: f32 = 4096.0;
 
     fn new() -> Self {
         let mut threshold = [f32::INFINITY; 257];
         for (byte, least) in threshold.iter_mut().enumerate().take(256).skip(1) {
             *least = srgb_decode((byte as f64 - 0.5) / 255.0) as f32;
         }
-        threshold[0] = 0.0;
-        let start = (0..=Self::STEPS)
-            .map(|step| {
-                let low = step as f32 / Self::STEPS as f32;
-                let above = threshold.iter().take_while(|&&least| least <= low).count();
-                above.saturating_sub(1).min(255) as u8
-            })
-            .collect();
+        threshold[0] = f32::NEG_INFINITY;
+        let mut start = Box::new([255; 8192]);
+        for (step, byte) in start.iter_mut().enumerate().take(4097) {
+            let low = (step as f32 - 0.5) / Self::STEPS;
+            let reached = threshold.iter().take_while(|&&least| least <= low).count();
+            *byte = reached.saturating_sub(1).min(255) as u8;
+        }
         Self { start, threshold }
     }
 
     /// The byte of a linear value; one step is never wider than one byte, so one comparison corrects it.
     #[inline]
     fn encode(&self, linear: f32) -> u8 {
+        // NaN cannot come from the tables.
         let linear = linear.clamp(0.0, 1.0);
-        let low = self.start[(linear * Self::STEPS as f32) as usize];
+        // Adding 2^23 leaves the value rounded to a whole number in the lowest bits, faster than a checked conversion.
+        let step = (linear * Self::STEPS + 8_388_608.0).to_bits() & 0x1fff;
+        let low = self.start[step as usize];
         low + u8::from(linear >= self.threshold[usize::from(low) + 1])
     }
 }
 
 /// Tables for RGBA10 in PQ.
 struct Pq {
-    linear: Vec<f32>,
+    linear: Box<[f32; 1024]>,
     bytes: SrgbBytes,
 }
 
 impl Pq {
     fn new() -> Self {
-        let linear = |code: u32| (pq_to_nits(f64::from(code) / 1023.0) / WHITE_NITS) as f32;
+        let linear = |code: usize| (pq_to_nits(code as f64 / 1023.0) / WHITE_NITS) as f32;
         Self {
-            linear: (0..1024).map(linear).collect(),
+            linear: Box::new(std::array::from_fn(linear)),
             bytes: SrgbBytes::new(),
         }
     }
@@ -230,7 +232,12 @@ impl Converter {
     pub(crate) fn run(&self, pixels: impl PixelLoop) {
         match &self.kind {
             Kind::Bgra => pixels.run(|p: &[u8; 4]| *p),
-            Kind::Rgba => pixels.run(|&[r, g, b, x]: &[u8; 4]| [b, g, r, x]),
+            // As a word, which compilers turn into vector instructions of any processor.
+            Kind::Rgba => pixels.run(|&p: &[u8; 4]| {
+                let word = u32::from_le_bytes(p);
+                let swapped = word & 0xff00_ff00 | (word & 0xff) << 16 | word >> 16 & 0xff;
+                swapped.to_le_bytes()
+            }),
             Kind::Bgr24 => pixels.run(|&[b, g, r]: &[u8; 3]| [b, g, r, 0xff]),
             Kind::Rgb24 => pixels.run(|&[r, g, b]: &[u8; 3]| [b, g, r, 0xff]),
             Kind::Pq(tables) => pixels.run(|&p: &[u8; 4]| tables.convert(u32::from_le_bytes(p))),

@@ -10,6 +10,8 @@ trait Area: Copy + Default {
     fn area(self) -> u64;
     fn contains(self, other: Self) -> bool;
     fn union(self, other: Self) -> Self;
+    /// The area of the union, not cut to what the union's fields can hold.
+    fn joined_area(self, other: Self) -> u128;
 }
 
 impl Area for FrameRect {
@@ -22,6 +24,11 @@ impl Area for FrameRect {
     fn union(self, other: Self) -> Self {
         self.union(other)
     }
+    fn joined_area(self, other: Self) -> u128 {
+        let width = self.right().max(other.right()) - u64::from(self.x.min(other.x));
+        let height = self.bottom().max(other.bottom()) - u64::from(self.y.min(other.y));
+        u128::from(width) * u128::from(height)
+    }
 }
 
 impl Area for BufferRect {
@@ -33,6 +40,11 @@ impl Area for BufferRect {
     }
     fn union(self, other: Self) -> Self {
         self.union(other)
+    }
+    fn joined_area(self, other: Self) -> u128 {
+        let width = self.right().max(other.right()) - i64::from(self.x.min(other.x));
+        let height = self.bottom().max(other.bottom()) - i64::from(self.y.min(other.y));
+        u128::from(width.unsigned_abs()) * u128::from(height.unsigned_abs())
     }
 }
 
@@ -60,10 +72,9 @@ impl<R: Area> RectList<R> {
             if other.contains(rect) {
                 return;
             }
-            let both = rect.union(other);
-            if both.area() <= rect.area().saturating_add(other.area()) {
+            if rect.joined_area(other) <= u128::from(rect.area()) + u128::from(other.area()) {
                 // The joined rectangle may reach others that were looked at already.
-                rect = both;
+                rect = rect.union(other);
                 self.remove(i);
                 i = 0;
             } else {
@@ -77,7 +88,7 @@ impl<R: Area> RectList<R> {
         }
         let growth = |i: &usize| {
             let old = self.rects[*i];
-            old.union(rect).area().saturating_sub(old.area())
+            old.joined_area(rect).saturating_sub(u128::from(old.area()))
         };
         if let Some(cheapest) = (0..self.len).min_by_key(growth) {
             let joined = self.rects[cheapest].union(rect);

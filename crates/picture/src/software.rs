@@ -125,6 +125,7 @@ impl Compositor {
             self.scaler.prepare(placement);
             self.pointer.prepare_axes(placement);
             let source = Source::new(layout, placement.turn, bytes, &self.converter);
+            // Each rectangle gets all its layers before the next: where two overlap, the pointer must not be blended twice.
             for &rect in dirty.rects() {
                 layer::fill_around(canvas, rect, placement.target);
                 let part = rect.intersection(placement.target);
@@ -133,14 +134,13 @@ impl Compositor {
                 if scene.dimmed {
                     layer::dim(canvas, part);
                 }
+                layer::blend(canvas, rect, self.text.bitmap());
             }
         } else {
             for &rect in dirty.rects() {
                 layer::fill_around(canvas, rect, BufferRect::default());
+                layer::blend(canvas, rect, self.text.bitmap());
             }
-        }
-        for &rect in dirty.rects() {
-            layer::blend(canvas, rect, self.text.bitmap());
         }
         dirty
     }
