@@ -108,7 +108,7 @@ fn chase(
                 let written = &written;
                 scope.spawn(move || {
                     write(half, source, writer, |bytes| {
-                        written.store(bytes, Ordering::Release)
+                        written.store(bytes, Ordering::Release);
                     })
                 });
                 read(half, private, reader, |bytes| {

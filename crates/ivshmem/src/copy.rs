@@ -10,7 +10,7 @@
 //! Streaming (non-temporal) stores do not take part in the ordering of the other stores. A copy that used them ends
 //! with a store fence, so that callers may rely on `Release` stores alone as long as the mapping is cached.
 
-#[cfg(any(not(target_arch = "x86_64"), miri))]
+#[cfg(any(not(target_arch = "x86_64"), miri, test))]
 mod portable;
 #[cfg(any(not(target_arch = "x86_64"), miri))]
 use portable as machine;

@@ -3,33 +3,40 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
-use rustix::fs::{MemfdFlags, fstat, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-use crate::SharedSlice;
+use crate::sigbus::Registration;
+use crate::{Caching, OpenError, SharedSlice, Source};
 
 /// The whole shared memory, mapped readable and writable until this value is dropped.
 #[derive(Debug)]
 pub struct SharedMemory {
-    start: NonNull<u8>,
-    len: usize,
+    mapping: Mapping,
+    caching: Caching,
     fd: OwnedFd,
 }
 
-// SAFETY: the mapping belongs to no thread, and access to it goes through `SharedSlice` only.
-unsafe impl Send for SharedMemory {}
-// SAFETY: as above.
-unsafe impl Sync for SharedMemory {}
-
 impl SharedMemory {
+    /// Opens and maps the memory that `source` names.
+    ///
+    /// # Errors
+    /// If it is not there, may not be opened, or is not usable; the message names the remedy.
+    pub fn open(source: &Source) -> Result<Self, OpenError> {
+        crate::open::open(source, &crate::open::Linux::default())
+    }
+
     /// Makes an anonymous memory of `len` bytes that can be handed to other processes by its descriptor.
+    ///
+    /// It is sealed against shrinking, so that no peer can pull it from under us.
     ///
     /// # Errors
     /// If the kernel refuses.
     pub fn create(name: &str, len: usize) -> Result<Self, Errno> {
-        let fd = memfd_create(name, MemfdFlags::CLOEXEC)?;
+        let fd = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&fd, len as u64)?;
+        fcntl_add_seals(&fd, SealFlags::SHRINK)?;
         Self::map_fd(fd)
     }
 
@@ -39,38 +46,64 @@ impl SharedMemory {
     /// If the kernel refuses, or the file is empty.
     pub fn map_fd(fd: OwnedFd) -> Result<Self, Errno> {
         let len = usize::try_from(fstat(&fd)?.st_size).map_err(|_| Errno::OVERFLOW)?;
-        // SAFETY: a new mapping at an address of the kernel's choice; nothing else refers to it.
-        let start = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                len,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                &fd,
-                0,
-            )
-        }?;
-        let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
-        Ok(Self { start, len, fd })
+        let mapping = Mapping::shared(fd.as_fd(), len)?;
+        Ok(Self::new(mapping, Caching::WriteBack, fd))
+    }
+
+    /// Puts a mapping and its descriptor together.
+    pub(crate) fn new(mapping: Mapping, caching: Caching, fd: OwnedFd) -> Self {
+        Self {
+            mapping,
+            caching,
+            fd,
+        }
     }
 
     /// Bytes of the mapping.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.len
+        self.mapping.len
     }
 
     /// Tells whether the mapping is empty; it never is.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.mapping.len == 0
+    }
+
+    /// How the pages are cached.
+    #[must_use]
+    pub const fn caching(&self) -> Caching {
+        self.caching
     }
 
     /// The window over all of it.
     #[must_use]
     pub const fn as_slice(&self) -> SharedSlice<'_> {
         // SAFETY: the mapping lives as long as `self`, which the lifetime of the window borrows.
-        unsafe { SharedSlice::from_raw(self.start, self.len) }
+        unsafe { SharedSlice::from_raw(self.mapping.start, self.mapping.len) }
+            .with_caching(self.caching)
+    }
+
+    /// Tells whether an access found no memory behind the mapping, because the file was cut. Once true it stays so:
+    /// the missing part reads as zeros and nobody else sees what is written there, so it has to be opened anew.
+    ///
+    /// Only ever true with [`sigbus::install_handler`](crate::sigbus::install_handler); without it such an access
+    /// ends the process.
+    #[must_use]
+    pub fn is_faulted(&self) -> bool {
+        self.mapping
+            .registration
+            .as_ref()
+            .is_some_and(Registration::is_faulted)
+    }
+
+    /// Checks that the memory has room for `needed` bytes.
+    ///
+    /// # Errors
+    /// [`OpenError::TooSmall`] otherwise.
+    pub fn check_size(&self, needed: usize) -> Result<(), OpenError> {
+        crate::open::check_size(self.len(), needed)
     }
 }
 
@@ -80,8 +113,50 @@ impl AsFd for SharedMemory {
     }
 }
 
-impl Drop for SharedMemory {
+/// A mapping, known to the `SIGBUS` handler and unmapped when dropped.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+    /// Present until `drop` takes it.
+    registration: Option<Registration>,
+}
+
+// SAFETY: the mapping belongs to no thread, and access to it goes through `SharedSlice` only.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `len` bytes of a file, shared.
+    pub(crate) fn shared(fd: BorrowedFd<'_>, len: usize) -> Result<Self, Errno> {
+        // SAFETY: a new mapping at an address of the kernel's choice; nothing else refers to it.
+        let start = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                fd,
+                0,
+            )
+        }?;
+        let mut mapping = Self {
+            start: NonNull::new(start.cast()).ok_or(Errno::NOMEM)?,
+            len,
+            registration: None,
+        };
+        // Without a place in the handler's table the mapping would not be safe against its owner.
+        let registration = Registration::new(start.expose_provenance(), len);
+        mapping.registration = Some(registration.ok_or(Errno::MFILE)?);
+        Ok(mapping)
+    }
+}
+
+impl Drop for Mapping {
     fn drop(&mut self) {
+        // First: the address range may belong to somebody else as soon as it is unmapped.
+        drop(self.registration.take());
         // SAFETY: exactly the range that `mmap` returned; every window's lifetime has ended.
         if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.len) } {
             tracing::warn!(%error, "unmapping the shared memory");
