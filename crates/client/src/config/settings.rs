@@ -1,0 +1,234 @@
+//! The options that have an effect, as types.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use options::Options;
+use picture::{BufferPoint, Rotation, ScaleFilter, Size, ViewOptions};
+
+use super::{check, keys};
+
+/// The longest poll interval that makes sense.
+const LONGEST_POLL_US: i64 = 1_000_000;
+
+/// Everything the client was told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `app:…`.
+    pub app: AppSettings,
+    /// `win:…`.
+    pub win: WinSettings,
+    /// `egl:…`.
+    pub egl: EglSettings,
+    /// `input:…`.
+    pub input: InputSettings,
+    /// The `--…` flags.
+    pub run: RunSettings,
+}
+
+/// Which renderer the user wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renderer {
+    /// EGL, and software if that does not work.
+    Auto,
+    /// EGL or nothing.
+    Egl,
+    /// Software.
+    Software,
+}
+
+/// Where the picture comes from and how it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppSettings {
+    /// `app:renderer`.
+    pub renderer: Renderer,
+    /// `app:shmFile`, with device names written in full: for `ivshmem::Source::parse`.
+    pub shm_file: String,
+    /// `app:cursorPollInterval`.
+    pub cursor_poll: Duration,
+    /// `app:framePollInterval` if the user set it.
+    pub frame_poll: Option<Duration>,
+}
+
+/// When screen blanking is held off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screensaver {
+    /// Never.
+    Allowed,
+    /// As long as the client runs (`win:noScreensaver`).
+    HeldOff,
+    /// While a guest program asks for it (`win:autoScreensaver`).
+    OnRequest,
+}
+
+/// The window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WinSettings {
+    /// `win:title`.
+    pub title: String,
+    /// `win:appId`.
+    pub app_id: String,
+    /// `win:position`; `None` is the centre.
+    pub position: Option<BufferPoint>,
+    /// `win:size`, in the window system's logical units.
+    pub size: Size,
+    /// `win:autoResize`.
+    pub auto_resize: bool,
+    /// `win:allowResize`.
+    pub allow_resize: bool,
+    /// `win:keepAspect`.
+    pub keep_aspect: bool,
+    /// `win:dontUpscale`.
+    pub dont_upscale: bool,
+    /// `win:borderless`.
+    pub borderless: bool,
+    /// `win:fullScreen`.
+    pub full_screen: bool,
+    /// `win:maximize`.
+    pub maximize: bool,
+    /// `win:noScreensaver` and `win:autoScreensaver`.
+    pub screensaver: Screensaver,
+    /// `win:alerts`.
+    pub alerts: bool,
+    /// `win:quickSplash`.
+    pub quick_splash: bool,
+    /// `win:rotate`.
+    pub rotate: Rotation,
+}
+
+/// The GLES renderer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EglSettings {
+    /// `egl:vsync`.
+    pub vsync: bool,
+    /// `egl:doubleBuffer`.
+    pub double_buffer: bool,
+    /// `egl:scale`.
+    pub scale: ScaleFilter,
+    /// `egl:debug`.
+    pub debug: bool,
+    /// `egl:noBufferAge`.
+    pub no_buffer_age: bool,
+    /// `egl:noSwapDamage`.
+    pub no_swap_damage: bool,
+}
+
+/// Keyboard and pointer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputSettings {
+    /// `input:escapeKey` as an evdev code.
+    pub escape_key: u32,
+    /// `input:mouseRedraw`, or `win:jitRender` which needs it.
+    pub mouse_redraw: bool,
+}
+
+/// The flags that are not options.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunSettings {
+    /// `--headless`: no window, the software renderer alone.
+    pub headless: bool,
+    /// `--screenshot`: write one picture and end.
+    pub screenshot: Option<Screenshot>,
+    /// `--stats`: where to write one JSON object a second.
+    pub stats: Option<PathBuf>,
+}
+
+/// What `--screenshot` and `--timeout` say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Screenshot {
+    /// The PNG file to write.
+    pub file: PathBuf,
+    /// When to give up waiting for the first complete frame.
+    pub timeout: Duration,
+}
+
+impl Settings {
+    /// Takes the values out of `options`, which have passed [`Options::check`].
+    pub(super) fn new(options: &Options, run: RunSettings) -> Self {
+        Self {
+            app: app(options),
+            win: win(options),
+            egl: egl(options),
+            input: input(options),
+            run,
+        }
+    }
+
+    /// How the picture lies in the window.
+    #[must_use]
+    pub const fn view(&self) -> ViewOptions {
+        ViewOptions {
+            keep_aspect: self.win.keep_aspect,
+            dont_upscale: self.win.dont_upscale,
+            rotation: self.win.rotate,
+            filter: self.egl.scale,
+        }
+    }
+}
+
+fn app(options: &Options) -> AppSettings {
+    let interval = |name| {
+        let us = options.int(name).clamp(1, LONGEST_POLL_US);
+        Duration::from_micros(us.unsigned_abs())
+    };
+    let frame_poll = "app:framePollInterval";
+    AppSettings {
+        renderer: match options.text("app:renderer") {
+            Some("software") => Renderer::Software,
+            Some("EGL" | "OpenGL") => Renderer::Egl,
+            _ => Renderer::Auto,
+        },
+        shm_file: check::memory_name(options.text("app:shmFile").unwrap_or_default()),
+        cursor_poll: interval("app:cursorPollInterval"),
+        frame_poll: options.is_set(frame_poll).then(|| interval(frame_poll)),
+    }
+}
+
+fn win(options: &Options) -> WinSettings {
+    let text = |name| options.text(name).unwrap_or_default();
+    let size = check::parse_size(text("win:size")).map(|(size, _)| size);
+    let position = check::parse_position(text("win:position")).and_then(|(point, _)| point);
+    let screensaver = if options.bool("win:noScreensaver") {
+        Screensaver::HeldOff
+    } else if options.bool("win:autoScreensaver") {
+        Screensaver::OnRequest
+    } else {
+        Screensaver::Allowed
+    };
+    WinSettings {
+        title: text("win:title").to_owned(),
+        app_id: text("win:appId").to_owned(),
+        position,
+        size: size.unwrap_or(Size::new(1024, 768)),
+        auto_resize: options.bool("win:autoResize"),
+        allow_resize: options.bool("win:allowResize"),
+        keep_aspect: options.bool("win:keepAspect"),
+        dont_upscale: options.bool("win:dontUpscale"),
+        borderless: options.bool("win:borderless"),
+        full_screen: options.bool("win:fullScreen"),
+        maximize: options.bool("win:maximize"),
+        screensaver,
+        alerts: options.bool("win:alerts"),
+        quick_splash: options.bool("win:quickSplash"),
+        rotate: check::rotation_from(options.int("win:rotate")).unwrap_or_default(),
+    }
+}
+
+fn egl(options: &Options) -> EglSettings {
+    EglSettings {
+        vsync: options.bool("egl:vsync"),
+        double_buffer: options.bool("egl:doubleBuffer"),
+        scale: check::scale_from(options.int("egl:scale")).unwrap_or_default(),
+        debug: options.bool("egl:debug"),
+        no_buffer_age: options.bool("egl:noBufferAge"),
+        no_swap_damage: options.bool("egl:noSwapDamage"),
+    }
+}
+
+fn input(options: &Options) -> InputSettings {
+    let escape_key = options.text("input:escapeKey").and_then(keys::code);
+    InputSettings {
+        escape_key: escape_key.unwrap_or(keys::SCROLL_LOCK),
+        mouse_redraw: options.bool("input:mouseRedraw") || options.bool("win:jitRender"),
+    }
+}
