@@ -1,0 +1,284 @@
+//! Pointers and keyboards.
+
+use picture::SurfacePoint;
+use smithay_client_toolkit::dispatch2::Dispatch2;
+use smithay_client_toolkit::seat::pointer::{
+    AxisScroll, CursorIcon, PointerEvent, PointerEventKind, PointerHandler, ThemeSpec,
+    ThemedPointer,
+};
+use smithay_client_toolkit::seat::{Capability, SeatHandler, SeatState};
+use wayland_client::protocol::wl_keyboard::{self, KeyState, WlKeyboard};
+use wayland_client::protocol::wl_pointer::WlPointer;
+use wayland_client::protocol::wl_seat::WlSeat;
+use wayland_client::{Connection, Proxy, QueueHandle, WEnum};
+
+use super::state::State;
+use crate::WindowEvent;
+
+/// Surface units of continuous scrolling that count as a wheel click: what libinput gives for one.
+const UNITS_PER_CLICK: f64 = 10.0;
+
+/// The devices of all seats.
+pub(super) struct Seats {
+    pointers: Vec<(WlSeat, ThemedPointer)>,
+    keyboards: Vec<(WlSeat, WlKeyboard)>,
+    pub(super) cursor_visible: bool,
+    wheel: Wheel,
+}
+
+impl Seats {
+    /// No devices yet.
+    pub(super) const fn new() -> Self {
+        Self {
+            pointers: Vec::new(),
+            keyboards: Vec::new(),
+            cursor_visible: true,
+            wheel: Wheel { x: 0.0, y: 0.0 },
+        }
+    }
+
+    /// Shows or hides the pointers that have entered the window.
+    pub(super) fn apply_cursor(&self, conn: &Connection) {
+        for (_, pointer) in &self.pointers {
+            self.apply_cursor_of(conn, pointer);
+        }
+    }
+
+    /// Shows or hides one pointer.
+    fn apply_cursor_of(&self, conn: &Connection, pointer: &ThemedPointer) {
+        let set = if self.cursor_visible {
+            pointer.set_cursor(conn, CursorIcon::Default)
+        } else {
+            pointer.hide_cursor()
+        };
+        // Fails before the first enter, which sets it again, and without a cursor theme, where any pointer will do.
+        if let Err(error) = set {
+            tracing::debug!(%error, "setting the cursor");
+        }
+    }
+
+    /// Forgets a seat's devices.
+    fn remove(&mut self, seat: &WlSeat) {
+        self.remove_pointer(seat);
+        self.remove_keyboard(seat);
+    }
+
+    /// Forgets a seat's pointer, which releases it.
+    fn remove_pointer(&mut self, seat: &WlSeat) {
+        self.pointers.retain(|(s, _)| s != seat);
+    }
+
+    /// Releases a seat's keyboard.
+    fn remove_keyboard(&mut self, seat: &WlSeat) {
+        self.keyboards.retain(|(s, keyboard)| {
+            if s == seat && keyboard.version() >= 3 {
+                keyboard.release();
+            }
+            s != seat
+        });
+    }
+}
+
+/// Parts of a 120th that continuous scrolling has left over.
+struct Wheel {
+    x: f64,
+    y: f64,
+}
+
+/// What one axis moved, in 120ths of a click.
+fn clicks_120(axis: &AxisScroll, rest: &mut f64) -> i32 {
+    if axis.value120 != 0 {
+        return axis.value120;
+    }
+    if axis.discrete != 0 {
+        return axis.discrete.saturating_mul(120);
+    }
+    let exact = axis.absolute * 120.0 / UNITS_PER_CLICK + *rest;
+    let whole = exact.trunc();
+    *rest = if axis.stop || !exact.is_finite() {
+        0.0
+    } else {
+        exact - whole
+    };
+    // Saturates, and takes NaN for nothing.
+    whole as i32
+}
+
+impl SeatHandler for State {
+    fn seat_state(&mut self) -> &mut SeatState {
+        &mut self.seat_state
+    }
+
+    fn new_seat(&mut self, _: &Connection, _: &QueueHandle<Self>, _: WlSeat) {}
+
+    fn new_capability(
+        &mut self,
+        _: &Connection,
+        queue: &QueueHandle<Self>,
+        seat: WlSeat,
+        capability: Capability,
+    ) {
+        match capability {
+            Capability::Keyboard => {
+                let keyboard = seat.get_keyboard(queue, KeyboardRole);
+                self.seats.keyboards.push((seat, keyboard));
+            }
+            Capability::Pointer => {
+                let surface = self.compositor.create_surface(queue);
+                let theme = ThemeSpec::System;
+                let shm = &self.shell.shm;
+                match self
+                    .seat_state
+                    .get_pointer_with_theme::<Self, ()>(queue, &seat, shm, surface, theme)
+                {
+                    Ok(pointer) => self.seats.pointers.push((seat, pointer)),
+                    Err(error) => tracing::warn!(%error, "taking a seat's pointer"),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn remove_capability(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        seat: WlSeat,
+        capability: Capability,
+    ) {
+        match capability {
+            Capability::Keyboard => self.seats.remove_keyboard(&seat),
+            Capability::Pointer => self.seats.remove_pointer(&seat),
+            _ => {}
+        }
+    }
+
+    fn remove_seat(&mut self, _: &Connection, _: &QueueHandle<Self>, seat: WlSeat) {
+        self.seats.remove(&seat);
+    }
+}
+
+impl PointerHandler for State {
+    fn pointer_frame(
+        &mut self,
+        conn: &Connection,
+        _: &QueueHandle<Self>,
+        pointer: &WlPointer,
+        events: &[PointerEvent],
+    ) {
+        for event in events {
+            if event.surface != self.shell.surface {
+                continue;
+            }
+            let at = SurfacePoint {
+                x: event.position.0,
+                y: event.position.1,
+            };
+            let told = match &event.kind {
+                PointerEventKind::Enter { .. } => {
+                    let own = self
+                        .seats
+                        .pointers
+                        .iter()
+                        .find(|(_, p)| p.pointer() == pointer);
+                    if let Some((_, themed)) = own {
+                        self.seats.apply_cursor_of(conn, themed);
+                    }
+                    WindowEvent::PointerEntered(at)
+                }
+                PointerEventKind::Leave { .. } => WindowEvent::PointerLeft,
+                PointerEventKind::Motion { .. } => WindowEvent::PointerMoved(at),
+                PointerEventKind::Press { button, .. } => WindowEvent::Button {
+                    evdev: *button,
+                    pressed: true,
+                },
+                PointerEventKind::Release { button, .. } => WindowEvent::Button {
+                    evdev: *button,
+                    pressed: false,
+                },
+                PointerEventKind::Axis {
+                    horizontal,
+                    vertical,
+                    ..
+                } => {
+                    let x_120 = clicks_120(horizontal, &mut self.seats.wheel.x);
+                    let y_120 = clicks_120(vertical, &mut self.seats.wheel.y);
+                    if x_120 == 0 && y_120 == 0 {
+                        continue;
+                    }
+                    WindowEvent::Wheel { x_120, y_120 }
+                }
+            };
+            self.pending.push(told);
+        }
+    }
+}
+
+/// User data of keyboards.
+struct KeyboardRole;
+
+impl Dispatch2<WlKeyboard, State> for KeyboardRole {
+    fn event(
+        &self,
+        state: &mut State,
+        _: &WlKeyboard,
+        event: wl_keyboard::Event,
+        _: &Connection,
+        _: &QueueHandle<State>,
+    ) {
+        let is_ours = |surface| surface == state.shell.surface;
+        match event {
+            wl_keyboard::Event::Enter { surface, .. } if is_ours(surface.clone()) => {
+                state.pending.push(WindowEvent::Focused(true));
+            }
+            wl_keyboard::Event::Leave { surface, .. } if is_ours(surface.clone()) => {
+                state.pending.push(WindowEvent::Focused(false));
+            }
+            wl_keyboard::Event::Key {
+                key,
+                state: WEnum::Value(key_state @ (KeyState::Pressed | KeyState::Released)),
+                ..
+            } => state.pending.push(WindowEvent::Key {
+                evdev: key,
+                pressed: key_state == KeyState::Pressed,
+            }),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(absolute: f64, discrete: i32, value120: i32) -> AxisScroll {
+        AxisScroll {
+            absolute,
+            discrete,
+            value120,
+            ..AxisScroll::default()
+        }
+    }
+
+    #[test]
+    fn the_finest_wheel_value_there_is_counts() {
+        let rest = &mut 0.0;
+        assert_eq!(clicks_120(&axis(15.0, 1, 60), rest), 60);
+        assert_eq!(clicks_120(&axis(15.0, -1, 0), rest), -120);
+        assert_eq!(clicks_120(&axis(5.0, 0, 0), rest), 60);
+    }
+
+    #[test]
+    fn continuous_scrolling_loses_no_fraction() {
+        let rest = &mut 0.0;
+        let total: i32 = (0..1000).map(|_| clicks_120(&axis(0.03, 0, 0), rest)).sum();
+        assert!((359..=360).contains(&total), "{total}");
+    }
+
+    #[test]
+    fn nonsense_scrolling_is_nothing() {
+        let rest = &mut 0.0;
+        assert_eq!(clicks_120(&axis(f64::NAN, 0, 0), rest), 0);
+        assert_eq!(clicks_120(&axis(1.0, 0, 0), rest), 12);
+    }
+}

@@ -1,0 +1,536 @@
+//! A window on an X server.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use calloop::{EventLoop, RegistrationToken};
+use picture::{BufferRect, Size};
+use x11rb::connection::{Connection, RequestConnection};
+use x11rb::properties::WmHints;
+use x11rb::protocol::screensaver::{self, ConnectionExt as _};
+use x11rb::protocol::xproto::{
+    AtomEnum, ChangeWindowAttributesAux, ClientMessageEvent, ConfigureWindowAux,
+    ConnectionExt as _, EventMask, PropMode, Screen, StackMode,
+};
+use x11rb::wrapper::ConnectionExt as _;
+use x11rb::xcb_ffi::XCBConnection;
+
+use super::atoms::Atoms;
+use super::hints::{Wishes, motif};
+use super::link::Link;
+use super::manager::{Manager, monitors};
+use super::open::Parts;
+use super::{failed, lost, note};
+use crate::geometry::{area_of, clamp_size};
+use crate::{Backend, WindowError, WindowEvent, WindowWaker};
+
+/// What the event loop found.
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    /// Somebody rang.
+    pub(crate) is_woken: bool,
+    /// The window's connection can be read.
+    pub(crate) has_events: bool,
+    /// The render thread's connection can be read.
+    pub(crate) has_answers: bool,
+}
+
+/// A window on an X server.
+pub(crate) struct X11Window {
+    pub(super) conn: XCBConnection,
+    pub(super) screen: Screen,
+    pub(super) window: u32,
+    pub(super) atoms: Atoms,
+    pub(super) manager: Manager,
+    wishes: Wishes,
+    borderless: bool,
+    event_loop: EventLoop<'static, Ready>,
+    ready: Ready,
+    link: Arc<Link>,
+    draw_token: RegistrationToken,
+    /// The size as the server last told it.
+    pub(super) size: Size,
+    /// The size as our user was last told it.
+    reported: Option<Size>,
+    pub(super) has_focus: bool,
+    pub(super) has_pointer: bool,
+    pub(super) is_mapped: bool,
+    pub(super) is_exposed: bool,
+    pub(super) is_full_screen: bool,
+    pub(super) wants_full_screen: bool,
+    wants_maximized: bool,
+    /// Where the window was before we covered the screen ourselves, without a manager's help.
+    restore: Option<BufferRect>,
+    pub(super) pending: Vec<WindowEvent>,
+    hidden_cursor: Option<u32>,
+    has_screensaver: Option<bool>,
+}
+
+impl X11Window {
+    /// Puts the parts together.
+    pub(super) fn assemble(parts: Parts) -> Self {
+        Self {
+            conn: parts.conn,
+            screen: parts.screen,
+            window: parts.window,
+            atoms: parts.atoms,
+            manager: parts.manager,
+            size: parts.wishes.size,
+            wishes: parts.wishes,
+            borderless: parts.borderless,
+            event_loop: parts.event_loop,
+            ready: Ready::default(),
+            link: parts.link,
+            draw_token: parts.draw_token,
+            reported: None,
+            has_focus: false,
+            has_pointer: false,
+            is_mapped: false,
+            is_exposed: false,
+            is_full_screen: false,
+            wants_full_screen: false,
+            wants_maximized: false,
+            restore: None,
+            pending: Vec::new(),
+            hidden_cursor: None,
+            has_screensaver: None,
+        }
+    }
+
+    /// Sets the first state and shows the window.
+    pub(super) fn start(&mut self, full_screen: bool, maximize: bool) -> Result<(), WindowError> {
+        self.wants_full_screen = full_screen;
+        self.wants_maximized = maximize;
+        let mut states = Vec::new();
+        if full_screen {
+            states.push(self.atoms._NET_WM_STATE_FULLSCREEN);
+        }
+        if maximize {
+            states.extend(self.maximized_states());
+        }
+        // Before the window is mapped, its states are a property that the manager reads.
+        self.set_atoms(self.atoms._NET_WM_STATE, &states);
+        self.set_bypass(full_screen);
+        let what = "showing the window";
+        let shown = self.conn.map_window(self.window);
+        shown
+            .map_err(|e| failed(what, e))?
+            .check()
+            .map_err(|e| failed(what, e))?;
+        if full_screen && !self.manager.supports(self.atoms._NET_WM_STATE_FULLSCREEN) {
+            self.cover_screen();
+        } else if maximize && !self.manages_maximized() {
+            self.fill_monitor();
+        }
+        self.conn.flush().map_err(lost)
+    }
+
+    /// Sees to what managers forget, once the window is visible.
+    pub(super) fn on_mapped(&mut self) {
+        if std::mem::replace(&mut self.is_mapped, true) {
+            return;
+        }
+        if self.manager == Manager::Nobody {
+            // Nobody else gives the focus to a window here.
+            let focused = self.conn.set_input_focus(
+                x11rb::protocol::xproto::InputFocus::POINTER_ROOT,
+                self.window,
+                x11rb::CURRENT_TIME,
+            );
+            note("taking the focus", focused.map(drop));
+        }
+    }
+
+    /// Repeats the first states that the manager dropped between map and first exposure.
+    pub(super) fn on_first_expose(&mut self) {
+        self.read_states();
+        if self.wants_full_screen && !self.is_full_screen {
+            self.send_state(true, self.atoms._NET_WM_STATE_FULLSCREEN, 0);
+        }
+    }
+
+    /// Waits for events; see [`crate::Window::dispatch`].
+    pub(crate) fn dispatch(
+        &mut self,
+        timeout: Option<Duration>,
+        events: &mut Vec<WindowEvent>,
+    ) -> Result<(), WindowError> {
+        let before = events.len();
+        self.drain(events)?;
+        // Replies that were waited for may have brought events into libxcb's own queue, where no poll sees them.
+        let timeout = if events.len() > before {
+            Some(Duration::ZERO)
+        } else {
+            timeout
+        };
+        self.conn.flush().map_err(lost)?;
+        self.event_loop
+            .dispatch(timeout, &mut self.ready)
+            .map_err(|e| WindowError::disconnected(Backend::X11, e))?;
+        let ready = std::mem::take(&mut self.ready);
+        if ready.is_woken && self.link.is_waiting.load(Ordering::Acquire) {
+            let armed = self.event_loop.handle().update(&self.draw_token);
+            armed.map_err(|e| WindowError::disconnected(Backend::X11, e))?;
+        }
+        if ready.has_answers && self.link.is_waiting.swap(false, Ordering::AcqRel) {
+            events.push(WindowEvent::PresenterReady);
+        }
+        self.drain(events)
+    }
+
+    /// Takes all events that have arrived.
+    fn drain(&mut self, events: &mut Vec<WindowEvent>) -> Result<(), WindowError> {
+        let mut was_exposed = false;
+        while let Some(event) = self.conn.poll_for_event().map_err(lost)? {
+            was_exposed |= self.handle(&event);
+        }
+        if self.reported != Some(self.size) {
+            self.reported = Some(self.size);
+            was_exposed = false;
+            events.push(WindowEvent::Resized {
+                buffer: self.size,
+                scale: 1.0,
+            });
+        }
+        if was_exposed {
+            events.push(WindowEvent::Exposed);
+        }
+        events.append(&mut self.pending);
+        Ok(())
+    }
+
+    /// See [`crate::Window::waker`].
+    pub(crate) fn waker(&self) -> WindowWaker {
+        self.link.waker.clone()
+    }
+
+    /// The render thread's side.
+    pub(crate) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
+    }
+
+    /// See [`crate::Window::buffer_size`].
+    pub(crate) const fn buffer_size(&self) -> Size {
+        self.size
+    }
+
+    /// X11 knows pixels only.
+    #[expect(clippy::unused_self, reason = "the same call as on Wayland")]
+    pub(crate) const fn scale(&self) -> f64 {
+        1.0
+    }
+
+    /// See [`crate::Window::set_title`].
+    pub(crate) fn set_title(&mut self, title: &str) {
+        let (window, bytes) = (self.window, title.as_bytes());
+        let properties = [
+            (self.atoms._NET_WM_NAME, self.atoms.UTF8_STRING),
+            (AtomEnum::WM_NAME.into(), AtomEnum::STRING.into()),
+        ];
+        for (property, kind) in properties {
+            let conn = &self.conn;
+            let sent = conn.change_property8(PropMode::REPLACE, window, property, kind, bytes);
+            note("setting the title", sent.map(drop));
+        }
+        self.flush();
+    }
+
+    /// See [`crate::Window::is_full_screen`].
+    pub(crate) const fn is_full_screen(&self) -> bool {
+        self.is_full_screen
+    }
+
+    /// See [`crate::Window::set_full_screen`].
+    pub(crate) fn set_full_screen(&mut self, full_screen: bool) {
+        self.wants_full_screen = full_screen;
+        self.set_bypass(full_screen);
+        // The manager may have come or gone since the window was opened.
+        self.manager = Manager::detect(&self.conn, self.screen.root, &self.atoms);
+        if let Some(rect) = self.restore.filter(|_| !full_screen) {
+            self.restore = None;
+            self.uncover_screen(rect);
+        } else if self.manager.supports(self.atoms._NET_WM_STATE_FULLSCREEN) {
+            self.send_state(full_screen, self.atoms._NET_WM_STATE_FULLSCREEN, 0);
+        } else if full_screen {
+            self.cover_screen();
+        }
+        self.flush();
+    }
+
+    /// Covers the monitor that the window is on, without a manager that knows how to.
+    pub(super) fn cover_screen(&mut self) {
+        let here = self.place();
+        let areas = monitors(&self.conn, &self.screen);
+        let Some(area) = area_of(here, &areas) else {
+            return;
+        };
+        if self.restore.is_none() {
+            self.restore = Some(here);
+        }
+        self.set_decorated(false);
+        self.place_at(area);
+        self.set_is_full_screen(true);
+    }
+
+    /// Takes the place again that the window had before.
+    fn uncover_screen(&mut self, rect: BufferRect) {
+        self.set_decorated(!self.borderless);
+        self.place_at(rect);
+        self.set_is_full_screen(false);
+    }
+
+    /// Fills the monitor, for lack of a manager that can maximise.
+    fn fill_monitor(&mut self) {
+        let areas = monitors(&self.conn, &self.screen);
+        if let Some(area) = area_of(self.place(), &areas) {
+            self.place_at(area);
+        }
+    }
+
+    /// Follows a change of the monitors.
+    pub(super) fn on_monitors_changed(&mut self) {
+        self.pending.push(WindowEvent::OutputsChanged);
+        if self.restore.is_some() {
+            self.cover_screen();
+        }
+    }
+
+    /// Remembers and reports the full screen state.
+    pub(super) fn set_is_full_screen(&mut self, is: bool) {
+        if std::mem::replace(&mut self.is_full_screen, is) != is {
+            self.pending.push(WindowEvent::FullScreenChanged(is));
+        }
+    }
+
+    /// Where the window is on the root window.
+    fn place(&self) -> BufferRect {
+        let (conn, root) = (&self.conn, self.screen.root);
+        let cookie = conn.translate_coordinates(self.window, root, 0, 0);
+        let reply = cookie.map_err(Into::into).and_then(|c| c.reply());
+        let at = note("asking for the window's place", reply);
+        let (x, y) = at.map_or((0, 0), |at| (at.dst_x, at.dst_y));
+        BufferRect::new(x.into(), y.into(), self.size.width, self.size.height)
+    }
+
+    /// Moves and resizes the window, and puts it on top.
+    fn place_at(&mut self, rect: BufferRect) {
+        self.set_limits(Size::new(rect.width, rect.height));
+        let place = ConfigureWindowAux::new()
+            .x(rect.x)
+            .y(rect.y)
+            .width(rect.width)
+            .height(rect.height)
+            .stack_mode(StackMode::ABOVE);
+        let sent = self.conn.configure_window(self.window, &place);
+        note("placing the window", sent.map(drop));
+    }
+
+    /// Tells the manager the size that a fixed window is fixed at.
+    fn set_limits(&mut self, size: Size) {
+        let wishes = Wishes {
+            size,
+            ..self.wishes
+        };
+        let sent = wishes
+            .normal_hints()
+            .set_normal_hints(&self.conn, self.window);
+        note("setting the size hints", sent.map(drop));
+    }
+
+    /// See [`crate::Window::request_size`].
+    pub(crate) fn request_size(&mut self, buffer: Size) {
+        let size = clamp_size(buffer);
+        self.wishes.size = size;
+        if let Some(rect) = &mut self.restore {
+            (rect.width, rect.height) = (size.width, size.height);
+            return;
+        }
+        self.set_limits(size);
+        let wish = ConfigureWindowAux::new()
+            .width(size.width)
+            .height(size.height);
+        let sent = self.conn.configure_window(self.window, &wish);
+        note("resizing the window", sent.map(drop));
+        self.flush();
+    }
+
+    /// See [`crate::Window::set_aspect`].
+    pub(crate) fn set_aspect(&mut self, aspect: Option<Size>) {
+        if self.wishes.aspect != aspect {
+            self.wishes.aspect = aspect;
+            self.set_limits(self.wishes.size);
+            self.flush();
+        }
+    }
+
+    /// See [`crate::Window::minimize`].
+    pub(crate) fn minimize(&mut self) {
+        // 3 is IconicState of the ICCCM, 4.1.4.
+        self.send_to_manager(self.atoms.WM_CHANGE_STATE, [3, 0, 0, 0, 0]);
+        self.flush();
+    }
+
+    /// See [`crate::Window::set_idle_inhibited`].
+    pub(crate) fn set_idle_inhibited(&mut self, inhibited: bool) -> bool {
+        let conn = &self.conn;
+        let has = *self.has_screensaver.get_or_insert_with(|| {
+            let name = screensaver::X11_EXTENSION_NAME;
+            let present = matches!(conn.extension_information(name), Ok(Some(_)));
+            // Suspend came with version 1.1.
+            let version = || conn.screensaver_query_version(1, 1).ok()?.reply().ok();
+            present
+                && version()
+                    .is_some_and(|v| (v.server_major_version, v.server_minor_version) >= (1, 1))
+        });
+        if has {
+            let sent = conn.screensaver_suspend(u32::from(inhibited));
+            note("suspending the screen saver", sent.map(drop));
+            self.flush();
+        }
+        has
+    }
+
+    /// See [`crate::Window::request_attention`].
+    pub(crate) fn request_attention(&mut self) {
+        self.set_urgent(true);
+        self.send_state(true, self.atoms._NET_WM_STATE_DEMANDS_ATTENTION, 0);
+        self.flush();
+    }
+
+    /// Sets or clears the urgency flag of `WM_HINTS`.
+    pub(super) fn set_urgent(&mut self, urgent: bool) {
+        let hints = WmHints {
+            input: Some(true),
+            urgent,
+            ..Default::default()
+        };
+        note(
+            "setting the urgency",
+            hints.set(&self.conn, self.window).map(drop),
+        );
+    }
+
+    /// See [`crate::Window::set_cursor_visible`].
+    pub(crate) fn set_cursor_visible(&mut self, visible: bool) {
+        let cursor = if visible {
+            x11rb::NONE
+        } else {
+            match self.hidden_cursor {
+                Some(cursor) => cursor,
+                None => match self.make_hidden_cursor() {
+                    Ok(cursor) => *self.hidden_cursor.insert(cursor),
+                    Err(error) => {
+                        tracing::warn!(%error, "hiding the pointer");
+                        return;
+                    }
+                },
+            }
+        };
+        let change = ChangeWindowAttributesAux::new().cursor(cursor);
+        let sent = self.conn.change_window_attributes(self.window, &change);
+        note("setting the cursor", sent.map(drop));
+        self.flush();
+    }
+
+    /// Makes a cursor without a pixel: a bitmap that is its own, empty mask.
+    fn make_hidden_cursor(&self) -> Result<u32, WindowError> {
+        let what = "making a cursor";
+        let conn = &self.conn;
+        let bitmap = conn.generate_id().map_err(|e| failed(what, e))?;
+        let cursor = conn.generate_id().map_err(|e| failed(what, e))?;
+        let gc = conn.generate_id().map_err(|e| failed(what, e))?;
+        let clear = x11rb::protocol::xproto::CreateGCAux::new().foreground(0);
+        let whole = [x11rb::protocol::xproto::Rectangle {
+            x: 0,
+            y: 0,
+            width: 1,
+            height: 1,
+        }];
+        let sent = (|| {
+            conn.create_pixmap(1, bitmap, self.screen.root, 1, 1)?;
+            conn.create_gc(gc, bitmap, &clear)?;
+            conn.poly_fill_rectangle(bitmap, gc, &whole)?;
+            conn.create_cursor(cursor, bitmap, bitmap, 0, 0, 0, 0, 0, 0, 0, 0)?;
+            conn.free_gc(gc)?;
+            conn.free_pixmap(bitmap).map(drop)
+        })();
+        sent.map_err(lost)?;
+        Ok(cursor)
+    }
+
+    /// The two states that are a maximised window.
+    const fn maximized_states(&self) -> [u32; 2] {
+        [
+            self.atoms._NET_WM_STATE_MAXIMIZED_HORZ,
+            self.atoms._NET_WM_STATE_MAXIMIZED_VERT,
+        ]
+    }
+
+    /// Tells whether the manager can maximise.
+    fn manages_maximized(&self) -> bool {
+        self.maximized_states()
+            .iter()
+            .all(|s| self.manager.supports(*s))
+    }
+
+    /// Reads the states that the manager gave the window.
+    pub(super) fn read_states(&mut self) {
+        if self.restore.is_some() {
+            return;
+        }
+        let states = super::manager::words(
+            &self.conn,
+            self.window,
+            self.atoms._NET_WM_STATE,
+            AtomEnum::ATOM,
+        );
+        let full = self.atoms._NET_WM_STATE_FULLSCREEN;
+        let managed = matches!(self.manager, Manager::Ewmh(_));
+        self.set_is_full_screen(managed && states.is_some_and(|s| s.contains(&full)));
+    }
+
+    /// Asks the manager to add or remove one or two states.
+    fn send_state(&self, add: bool, first: u32, second: u32) {
+        // The last word says that an ordinary program asks.
+        let data = [u32::from(add), first, second, 1, 0];
+        self.send_to_manager(self.atoms._NET_WM_STATE, data);
+    }
+
+    /// Sends a message about the window to the manager.
+    fn send_to_manager(&self, kind: u32, data: [u32; 5]) {
+        let message = ClientMessageEvent::new(32, self.window, kind, data);
+        let mask = EventMask::SUBSTRUCTURE_REDIRECT | EventMask::SUBSTRUCTURE_NOTIFY;
+        let sent = self.conn.send_event(false, self.screen.root, mask, message);
+        note("telling the window manager", sent.map(drop));
+    }
+
+    /// Asks a compositing manager to let the full screen window through unchanged.
+    fn set_bypass(&self, bypass: bool) {
+        let property = self.atoms._NET_WM_BYPASS_COMPOSITOR;
+        self.set_words(property, AtomEnum::CARDINAL.into(), &[u32::from(bypass)]);
+    }
+
+    /// Asks a manager for a frame, or for none.
+    fn set_decorated(&self, decorated: bool) {
+        let property = self.atoms._MOTIF_WM_HINTS;
+        self.set_words(property, property, &motif(decorated));
+    }
+
+    /// Sets a property that is a list of atoms.
+    fn set_atoms(&self, property: u32, atoms: &[u32]) {
+        self.set_words(property, AtomEnum::ATOM.into(), atoms);
+    }
+
+    /// Sets a property of 32-bit words.
+    fn set_words(&self, property: u32, kind: u32, words: &[u32]) {
+        let conn = &self.conn;
+        let sent = conn.change_property32(PropMode::REPLACE, self.window, property, kind, words);
+        note("setting a property", sent.map(drop));
+    }
+
+    /// Sends what is queued; a lost connection shows at the next dispatch.
+    pub(super) fn flush(&self) {
+        note("sending", self.conn.flush());
+    }
+}
