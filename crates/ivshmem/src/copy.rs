@@ -152,6 +152,11 @@ impl Plan {
 /// reference but the caller's own exclusive one may cover the latter. Either may be written by others meanwhile if it
 /// is shared memory. The pitches are at least `row_bytes`.
 pub(crate) unsafe fn rows(from: *const u8, into: *mut u8, rows: &Rows, plan: Plan) {
+    if plan.stream_loads {
+        // Streaming loads of write-combined memory are ordered with nothing. The earlier load of the write pointer
+        // has to come before them, and the later one of the serial, which tells whether they were torn, after.
+        machine::full_fence();
+    }
     if rows.is_contiguous() {
         let len = rows.total();
         // SAFETY: pitches equal to the row make both ranges `rows * row_bytes` long, which the caller vouches for.
@@ -172,7 +177,9 @@ pub(crate) unsafe fn rows(from: *const u8, into: *mut u8, rows: &Rows, plan: Pla
             }
         }
     }
-    if plan.fence {
+    if plan.stream_loads {
+        machine::full_fence();
+    } else if plan.fence {
         store_fence();
     }
 }

@@ -10,6 +10,11 @@ pub(super) fn store_fence() {
     fence(Ordering::SeqCst);
 }
 
+/// Orders all loads and stores.
+pub(super) fn full_fence() {
+    fence(Ordering::SeqCst);
+}
+
 /// Copies `len` bytes; the two hints mean nothing here.
 ///
 /// # Safety
@@ -68,6 +73,7 @@ mod tests {
                 );
             }
             store_fence();
+            full_fence();
             assert_eq!(target[into..into + len], source[from..from + len]);
             // SAFETY: as above.
             unsafe { zero(target.as_mut_ptr().wrapping_add(into), len) };

@@ -1,6 +1,6 @@
 //! Copy kernels in x86-64 assembly.
 //!
-//! Sources: Intel SDM volume 1, 10.4.6 (caching hints, non-temporal stores), volume 2 (MOVNTDQ, MOVNTDQA, SFENCE),
+//! Sources: Intel SDM volume 1, 10.4.6 (caching hints, non-temporal stores), volume 2 (MOVNTDQ, MOVNTDQA, SFENCE, MFENCE),
 //! volume 3A, 12.3.1 (write-combined memory); System V AMD64 ABI (the direction flag is clear).
 
 use std::arch::asm;
@@ -17,6 +17,12 @@ const SHORT: usize = 512;
 pub(super) fn store_fence() {
     // SAFETY: the instruction touches no memory and no register.
     unsafe { asm!("sfence", options(nostack, preserves_flags)) };
+}
+
+/// Orders all earlier loads and stores before all later ones, streaming and write-combined ones included.
+pub(super) fn full_fence() {
+    // SAFETY: the instruction touches no memory and no register.
+    unsafe { asm!("mfence", options(nostack, preserves_flags)) };
 }
 
 /// Copies `len` bytes. Streaming stores are not fenced here.

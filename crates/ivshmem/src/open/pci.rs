@@ -88,8 +88,8 @@ fn enable(device: &Path, address: PciAddress, system: &impl System) -> Result<()
         return Ok(());
     }
     if let Err(error) = system.enable(&device.join("enable")) {
-        // Whether it worked is seen below; the reason would be lost there.
-        tracing::warn!(%address, %error, "enabling the IVSHMEM device");
+        // Whether it worked is seen below; the reason would be lost there. Callers try again and again.
+        tracing::debug!(%address, %error, "enabling the IVSHMEM device");
     }
     if is_decoding(device, address)? {
         Ok(())
