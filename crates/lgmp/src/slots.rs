@@ -171,11 +171,15 @@ impl Slots for SharedMemory {
     }
 
     fn fence(&self, order: Ordering) {
+        if order == Ordering::SeqCst {
+            // Streaming stores are outside Rust's memory model, so its fence alone promises nothing about them.
+            ivshmem::store_fence();
+        }
         fence(order);
     }
 
     fn is_faulted(&self) -> bool {
-        false
+        self.is_faulted()
     }
 
     fn uptime(&self) -> Duration {
