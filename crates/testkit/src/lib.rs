@@ -9,6 +9,7 @@ pub mod compositor;
 pub mod guest;
 pub mod process;
 pub mod programs;
+pub mod reference;
 pub mod x_server;
 
 use std::io::Write as _;
