@@ -1,5 +1,6 @@
 //! The head of a cursor block (kvmfr.md 3).
 
+use ivshmem::SharedSlice;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::flags::PointerFlags;
@@ -165,6 +166,27 @@ impl ShapeHeader {
 impl CursorHeader {
     /// Bytes of the header.
     pub const BYTES: usize = size_of::<KvmfrCursor>();
+
+    /// Copies the header of a block out of the shared memory, once, and reads the copy.
+    ///
+    /// `offset` and `slot_size` are those of the slot. The pixels follow at `offset` + [`CursorHeader::BYTES`].
+    ///
+    /// # Errors
+    /// If the block does not lie in the memory, and as [`CursorHeader::parse`].
+    pub fn read(
+        flags: PointerFlags,
+        memory: SharedSlice<'_>,
+        offset: u32,
+        slot_size: u32,
+    ) -> Result<Self, CursorError> {
+        let mut copy = [0; Self::BYTES];
+        let offset = offset as usize;
+        let left = u32::try_from(memory.len().saturating_sub(offset)).unwrap_or(u32::MAX);
+        let room = slot_size.min(left);
+        let short = CursorError::TooShort(room);
+        memory.copy_to(offset, &mut copy).map_err(|_| short)?;
+        Self::parse(flags, &copy, room)
+    }
 
     /// Reads a copied header.
     ///

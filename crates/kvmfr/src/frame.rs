@@ -1,5 +1,6 @@
 //! The frame header: one checked value for the three layouts (kvmfr.md 4).
 
+use ivshmem::SharedSlice;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::damage::DamageList;
@@ -165,6 +166,14 @@ pub enum HeaderError {
     /// The copy is shorter than the header.
     #[error("a frame header of {0} bytes")]
     TooShort(usize),
+    /// A block that starts off a word, or so late that no header fits in the mapping.
+    #[error("a frame block at offset {offset} in a memory of {memory} bytes")]
+    Block {
+        /// Where it would start.
+        offset: u32,
+        /// Bytes of the mapping.
+        memory: usize,
+    },
     /// No type of this version.
     #[error("frame type {0}")]
     Type(u32),
@@ -255,6 +264,33 @@ impl FrameHeader {
     #[must_use]
     pub const fn data_offset(&self) -> u64 {
         self.fb_offset as u64 + WRITE_POINTER_BYTES as u64
+    }
+
+    /// Copies the header of a block out of the shared memory, once, and reads the copy.
+    ///
+    /// `offset` and `slot_size` are those of the slot.
+    ///
+    /// # Errors
+    /// If the block does not lie in the memory, and as [`FrameHeader::parse`].
+    pub fn read(
+        version: Version,
+        memory: SharedSlice<'_>,
+        offset: u32,
+        slot_size: u32,
+    ) -> Result<Self, HeaderError> {
+        let outside = HeaderError::Block {
+            offset,
+            memory: memory.len(),
+        };
+        let mut buffer = [0; MAX_FRAME_HEADER_BYTES];
+        let copy = buffer
+            .get_mut(..version.frame_header_bytes())
+            .ok_or(outside)?;
+        if !offset.is_multiple_of(4) || memory.copy_to(offset as usize, copy).is_err() {
+            return Err(outside);
+        }
+        let room = memory.len().saturating_sub(offset as usize) as u64;
+        Self::parse(version, copy, slot_size, room)
     }
 
     /// Reads a copied header.

@@ -1,5 +1,7 @@
 //! The protocol versions.
 
+use lgmp::WireVersion;
+
 use crate::wire;
 
 /// A KVMFR version that is spoken here.
@@ -35,6 +37,16 @@ impl Version {
             Self::V16 => 16,
             Self::V19 => 19,
             Self::V20 => 20,
+        }
+    }
+
+    /// The LGMP version that it runs over (kvmfr.md 1.4); no other pairing exists.
+    #[must_use]
+    pub const fn lgmp(self) -> WireVersion {
+        match self {
+            Self::V16 => WireVersion::V4,
+            Self::V19 => WireVersion::V5,
+            Self::V20 => WireVersion::V6,
         }
     }
 

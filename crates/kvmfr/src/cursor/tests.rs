@@ -55,6 +55,21 @@ fn short_copies_and_short_slots_are_refused() {
 }
 
 #[test]
+fn a_block_is_read_only_inside_the_memory() {
+    let memory = ivshmem::SharedMemory::create("kvmfr-cursor", 4096).expect("memfd");
+    let bytes = header(0, 8, 8, 32);
+    memory.as_slice().copy_from(3000, &bytes).expect("fits");
+    memory.as_slice().copy_from(3840, &bytes).expect("fits");
+    let read = |offset| CursorHeader::read(PointerFlags::SHAPE, memory.as_slice(), offset, 280);
+    assert!(read(3000).is_ok());
+    // 24 + 8 * 32 bytes from 3840 end behind the memory.
+    assert!(matches!(read(3840), Err(CursorError::Data { .. })));
+    for offset in [4073, 4096, u32::MAX] {
+        assert!(matches!(read(offset), Err(CursorError::TooShort(_))));
+    }
+}
+
+#[test]
 fn types_beyond_2_are_refused() {
     for kind in [3, u32::MAX] {
         assert_eq!(parse(kind, 1, 2, 4), Err(CursorError::Type(kind)));

@@ -101,6 +101,29 @@ fn a_short_copy_is_refused() {
 }
 
 #[test]
+fn a_block_is_read_only_inside_the_memory() {
+    let memory = ivshmem::SharedMemory::create("kvmfr-frame", 16 << 10).expect("memfd");
+    let small = FrameHeader::whole(FrameType::Bgra, Size::new(16, 64), 64, 4092);
+    for version in Version::ALL {
+        let bytes = encoded(version, &small);
+        memory.as_slice().copy_from(4096, &bytes).expect("fits");
+        let read = |offset| FrameHeader::read(version, memory.as_slice(), offset, 8192);
+        assert_eq!(read(4096), Ok(small.clone()));
+        for offset in [4097, 4098, (16 << 10) - 1000, 16 << 10, u32::MAX - 3] {
+            let error = HeaderError::Block {
+                offset,
+                memory: 16 << 10,
+            };
+            assert_eq!(read(offset), Err(error));
+        }
+        // The block would end behind the memory: its rows are cut there.
+        let start = (16 << 10) - 4096 - 10 * 64;
+        memory.as_slice().copy_from(start, &bytes).expect("fits");
+        assert_eq!(read(start as u32).map(|h| h.rows), Ok(10));
+    }
+}
+
+#[test]
 fn types_are_those_of_the_version() {
     for version in Version::ALL {
         let last = if version == Version::V20 { 6 } else { 4 };
