@@ -3,7 +3,7 @@
 use crate::format::{PixelFormat, Transfer};
 
 /// Nits of SDR white, in PQ and scRGB pictures (ITU-R BT.2408).
-const WHITE_NITS: f64 = 203.0;
+pub const WHITE_NITS: f64 = 203.0;
 
 /// Linear BT.2020 to linear BT.709, row by row.
 const BT2020_TO_BT709: [[f32; 3]; 3] = [
@@ -34,16 +34,27 @@ pub fn srgb_decode(encoded: f64) -> f64 {
     }
 }
 
+/// The constants of SMPTE ST 2084.
+mod pq {
+    pub(super) const M1: f64 = 2610.0 / 16384.0;
+    pub(super) const M2: f64 = 2523.0 / 4096.0 * 128.0;
+    pub(super) const C1: f64 = 3424.0 / 4096.0;
+    pub(super) const C2: f64 = 2413.0 / 4096.0 * 32.0;
+    pub(super) const C3: f64 = 2392.0 / 4096.0 * 32.0;
+}
+
 /// Decodes a PQ value 0 to 1 to nits, 0 to 10 000 (SMPTE ST 2084).
 #[must_use]
 pub fn pq_to_nits(encoded: f64) -> f64 {
-    const M1: f64 = 2610.0 / 16384.0;
-    const M2: f64 = 2523.0 / 4096.0 * 128.0;
-    const C1: f64 = 3424.0 / 4096.0;
-    const C2: f64 = 2413.0 / 4096.0 * 32.0;
-    const C3: f64 = 2392.0 / 4096.0 * 32.0;
-    let root = encoded.max(0.0).powf(1.0 / M2);
-    10_000.0 * ((root - C1).max(0.0) / (C2 - C3 * root)).powf(1.0 / M1)
+    let root = encoded.max(0.0).powf(1.0 / pq::M2);
+    10_000.0 * ((root - pq::C1).max(0.0) / (pq::C2 - pq::C3 * root)).powf(1.0 / pq::M1)
+}
+
+/// Encodes nits, 0 to 10 000, as a PQ value 0 to 1 (SMPTE ST 2084).
+#[must_use]
+pub fn nits_to_pq(nits: f64) -> f64 {
+    let light = (nits / 10_000.0).clamp(0.0, 1.0).powf(pq::M1);
+    ((pq::C1 + pq::C2 * light) / (1.0 + pq::C3 * light)).powf(pq::M2)
 }
 
 /// The value of an IEEE 754 half float.
