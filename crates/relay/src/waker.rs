@@ -1,0 +1,132 @@
+//! Ends a reader's wait from another thread.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+/// Wakes one waiting thread; clones ring the same bell.
+///
+/// Ringing before the wait begins counts too, and ringing twice before it ends counts once.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<Bell>);
+
+#[derive(Debug)]
+struct Bell {
+    /// Written by both sides: true from `wake` until `take`. Spares the system calls while nobody rings.
+    is_rung: AtomicBool,
+    fd: OwnedFd,
+}
+
+impl Waker {
+    /// Makes a waker.
+    ///
+    /// # Errors
+    /// If the process may not open another descriptor.
+    pub fn new() -> io::Result<Self> {
+        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let is_rung = AtomicBool::new(false);
+        Ok(Self(Arc::new(Bell { is_rung, fd })))
+    }
+
+    /// Ends the wait; any thread may call this at any time, and it never blocks.
+    pub fn wake(&self) {
+        // Release pairs with `take`: what the caller wrote before is seen by the woken thread.
+        if !self.0.is_rung.swap(true, Ordering::AcqRel)
+            && let Err(error) = rustix::io::write(&self.0.fd, &1_u64.to_ne_bytes())
+        {
+            tracing::debug!(%error, "ringing the waker");
+        }
+    }
+
+    /// Tells whether it was rung since the last call, and silences it.
+    pub(crate) fn take(&self) -> bool {
+        // A load first: this runs before every wait, and mostly nobody has rung.
+        if !self.0.is_rung.load(Ordering::Relaxed) || !self.0.is_rung.swap(false, Ordering::AcqRel)
+        {
+            return false;
+        }
+        // A ring between the swap and this read may lose its count; its flag stays, and the next `take` sees that.
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.0.fd, &mut count);
+        true
+    }
+
+    /// Waits until it is rung or `timeout` has passed; may also return early for no reason.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        let Ok(timeout_spec) = Timespec::try_from(timeout) else {
+            return;
+        };
+        let mut fds = [PollFd::from_borrowed_fd(self.0.fd.as_fd(), PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout_spec)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                tracing::debug!(%error, "waiting for the waker");
+                // Whatever is wrong, the caller must not turn into a spin.
+                std::thread::sleep(timeout.min(Duration::from_millis(10)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOREVER: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_ring_before_the_wait_ends_it() {
+        let waker = Waker::new().unwrap();
+        waker.wake();
+        waker.wait(FOREVER);
+        assert!(waker.take());
+        assert!(!waker.take());
+    }
+
+    #[test]
+    fn a_ring_from_another_thread_ends_the_wait() {
+        let waker = Waker::new().unwrap();
+        let other = waker.clone();
+        let ringer = std::thread::spawn(move || other.wake());
+        while !waker.take() {
+            waker.wait(FOREVER);
+        }
+        ringer.join().unwrap();
+    }
+
+    #[test]
+    fn two_rings_count_once() {
+        let waker = Waker::new().unwrap();
+        waker.wake();
+        waker.wake();
+        assert!(waker.take());
+        assert!(!waker.take());
+        waker.wake();
+        assert!(waker.take());
+    }
+
+    #[test]
+    fn no_ring_is_lost_between_threads() {
+        let waker = Waker::new().unwrap();
+        let done = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let (other, counter) = (waker.clone(), done.clone());
+        let ringer = std::thread::spawn(move || {
+            for round in 1..=2_000 {
+                counter.store(round, Ordering::Relaxed);
+                other.wake();
+            }
+        });
+        let mut seen = 0;
+        while seen < 2_000 {
+            waker.wait(FOREVER);
+            if waker.take() {
+                seen = done.load(Ordering::Relaxed);
+            }
+        }
+        ringer.join().unwrap();
+    }
+}
