@@ -1,0 +1,86 @@
+// Converts a stored pixel to an sRGB-encoded one of 8 bits a colour (kvmfr.md 4.8); row and column stay.
+uniform usampler2D u_stored;
+
+layout(location = 0) out vec4 o_colour;
+
+#ifdef PQ
+// Linear BT.2020 light of each of the 1024 values, 1.0 = SDR white.
+uniform sampler2D u_table;
+
+float light(uint value) {
+    return texelFetch(u_table, ivec2(int(value & 1023u), 0), 0).r;
+}
+
+float encoded(float light) {
+    if (!(light > 0.0)) {
+        return 0.0;
+    }
+    return light <= 0.0031308 ? 12.92 * light : min(1.055 * pow(light, 1.0 / 2.4) - 0.055, 1.0);
+}
+
+uvec3 convert(ivec2 at) {
+    uint word = texelFetch(u_stored, at, 0).r;
+    vec3 wide = vec3(light(word), light(word >> 10), light(word >> 20));
+    vec3 rgb = vec3(
+        dot(vec3(1.660491, -0.587641, -0.072850), wide),
+        dot(vec3(-0.124550, 1.132900, -0.008349), wide),
+        dot(vec3(-0.018151, -0.100579, 1.118730), wide)
+    );
+    return uvec3(vec3(encoded(rgb.r), encoded(rgb.g), encoded(rgb.b)) * 255.0 + 0.5);
+}
+#endif
+
+#ifdef TEN_BITS
+uvec3 convert(ivec2 at) {
+    uint word = texelFetch(u_stored, at, 0).r;
+    uvec3 value = uvec3(word, word >> 10, word >> 20) & 1023u;
+    return (value * 510u + 1023u) / 2046u;
+}
+#endif
+
+#ifdef HALF
+// The shown byte of each of the 65536 half floats: low byte across, high byte down.
+uniform usampler2D u_bytes;
+
+uint shown(uint bits) {
+    return texelFetch(u_bytes, ivec2(int(bits & 255u), int(bits >> 8 & 255u)), 0).r;
+}
+
+uvec3 convert(ivec2 at) {
+    uvec2 words = texelFetch(u_stored, at, 0).rg;
+    return uvec3(shown(words.r), shown(words.r >> 16), shown(words.g));
+}
+#endif
+
+#ifdef WORDS_24
+// Three bytes a pixel in 32-bit words: a pixel lies in one word or across two.
+uvec3 convert(ivec2 at) {
+    int start = 3 * at.x;
+    int shift = 8 * (start & 3);
+    ivec2 first = ivec2(start >> 2, at.y);
+    uint bytes = texelFetch(u_stored, first, 0).r >> shift;
+    if (shift > 8) {
+        bytes |= texelFetch(u_stored, first + ivec2(1, 0), 0).r << (32 - shift);
+    }
+    return uvec3(bytes, bytes >> 8, bytes >> 16) & 255u;
+}
+#endif
+
+#ifdef BYTES_24
+uvec3 convert(ivec2 at) {
+    ivec2 first = ivec2(3 * at.x, at.y);
+    return uvec3(
+        texelFetch(u_stored, first, 0).r,
+        texelFetch(u_stored, first + ivec2(1, 0), 0).r,
+        texelFetch(u_stored, first + ivec2(2, 0), 0).r
+    );
+}
+#endif
+
+void main() {
+    uvec3 rgb = convert(ivec2(gl_FragCoord.xy));
+#ifdef BLUE_FIRST
+    rgb = rgb.bgr;
+#endif
+    o_colour = vec4(vec3(rgb) / 255.0, 1.0);
+}

@@ -1,0 +1,106 @@
+//! The ways of the pixels from shared memory into a texture.
+//!
+//! All of them copy the guest's bytes exactly once out of the shared memory, while the host may still be writing,
+//! and hand them to GL only when all of them are there: a host that stalls leaves the old picture as it was.
+//! A way without any copy, importing the memory as a DMA-BUF, is to be one more implementation of [`Upload`].
+
+// Only `persistent` has unsafe code: it holds a pointer that GL gave.
+mod persistent;
+mod probe;
+mod staging;
+
+use ivshmem::{AccessError, PixelStream, Rows, SharedSlice, Stalled};
+use picture::{Damage, FrameLayout, transfer};
+
+use crate::error::{RenderError, UploadError};
+use crate::gl::{Gl, TexelRect, Texture};
+
+pub(crate) use persistent::Persistent;
+pub(crate) use probe::choose;
+pub(crate) use staging::Staging;
+
+/// How pixels get into a texture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UploadPath {
+    /// Into private memory, from where the driver copies them.
+    Staging,
+    /// Into a ring of buffers of the driver that stay mapped (GL_EXT_buffer_storage).
+    Persistent,
+}
+
+/// One way of the pixels.
+pub(crate) trait Upload {
+    /// Which one it is.
+    fn path(&self) -> UploadPath;
+
+    /// Copies the damaged bytes out of the shared memory, following a host that is still writing.
+    ///
+    /// After an error nothing of it is submitted, and the frame before stays.
+    fn stage(
+        &mut self,
+        gl: &Gl,
+        layout: &FrameLayout,
+        damage: &Damage,
+        stream: &mut dyn PixelStream,
+    ) -> Result<(), UploadError>;
+
+    /// Lets GL take the staged bytes into a texture; `rects` cover no more than the damage that was staged.
+    fn submit(
+        &mut self,
+        gl: &Gl,
+        texture: &Texture,
+        row_texels: u32,
+        rects: &mut dyn Iterator<Item = TexelRect>,
+    ) -> Result<(), RenderError>;
+}
+
+/// Calls `copy` for each run of damaged rows as soon as it is final: where it starts, and its shape in the frame.
+fn chase(
+    layout: &FrameLayout,
+    damage: &Damage,
+    stream: &mut dyn PixelStream,
+    mut copy: impl FnMut(SharedSlice<'_>, usize, &Rows) -> Result<(), AccessError>,
+) -> Result<(), UploadError> {
+    let size = |bytes: u64| {
+        usize::try_from(bytes).map_err(|_| UploadError::Layout {
+            reason: format!("{bytes} bytes are more than memory can hold"),
+        })
+    };
+    let mut available = 0;
+    for span in transfer::spans(layout, damage) {
+        let wanted = size(span.wait_bytes(layout))?;
+        if wanted > available {
+            available = stream.wait_for(wanted)?;
+            if available < wanted {
+                return Err(Stalled { available, wanted }.into());
+            }
+        }
+        let pitch = size(layout.pitch_bytes.into())?;
+        let rows = Rows {
+            rows: size(span.rows.into())?,
+            row_bytes: size(span.row_bytes.into())?,
+            src_pitch: pitch,
+            dst_pitch: pitch,
+        };
+        copy(stream.pixels(), size(span.start(layout))?, &rows)?;
+    }
+    Ok(())
+}
+
+/// Bytes of a whole frame, if it is not absurdly large.
+fn frame_bytes(layout: &FrameLayout) -> Result<usize, UploadError> {
+    // 1 GiB: a frame of the greatest size that a driver's textures and real memories allow has less.
+    let bytes = layout.data_bytes();
+    usize::try_from(bytes)
+        .ok()
+        .filter(|&bytes| bytes <= 1 << 30)
+        .ok_or_else(|| UploadError::Layout {
+            reason: format!("{bytes} bytes are too many"),
+        })
+}
+
+/// Where a rectangle's first texel lies in a frame.
+fn first_byte(rect: &TexelRect, row_texels: u32, texel_bytes: u32) -> Option<usize> {
+    let texels = u64::from(rect.y) * u64::from(row_texels) + u64::from(rect.x);
+    usize::try_from(texels.checked_mul(texel_bytes.into())?).ok()
+}
