@@ -21,6 +21,33 @@ pub struct FlagSpec {
     pub description: &'static str,
 }
 
+impl FlagSpec {
+    /// Declares a flag without a value.
+    #[must_use]
+    pub const fn new(name: &'static str, description: &'static str) -> Self {
+        Self {
+            name,
+            letters: &[],
+            value: None,
+            description,
+        }
+    }
+
+    /// Gives it letters.
+    #[must_use]
+    pub const fn letters(mut self, letters: &'static [char]) -> Self {
+        self.letters = letters;
+        self
+    }
+
+    /// Makes it take a value, which the help calls `word`.
+    #[must_use]
+    pub const fn value(mut self, word: &'static str) -> Self {
+        self.value = Some(word);
+        self
+    }
+}
+
 /// The flags that were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags {

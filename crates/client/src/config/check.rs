@@ -1,7 +1,8 @@
 //! Validators of the client's options, and the reading of the values they let through.
 
-use std::path::Path;
+use std::io::ErrorKind;
 
+use ivshmem::Source;
 use options::{Check, Value, leading_int};
 use picture::{BufferPoint, Rotation, ScaleFilter, Size};
 
@@ -122,29 +123,21 @@ pub(super) fn key(value: &Value) -> Check {
     Check::Bad(format!("{reason}; the names are: {}", names.join(" ")))
 }
 
-/// Writes the names of devices in full: `kvmfr0` is `/dev/kvmfr0`; all else stays.
-pub(super) fn memory_name(text: &str) -> String {
-    if text.starts_with("kvmfr") {
-        format!("/dev/{text}")
-    } else {
-        text.to_owned()
-    }
-}
-
 pub(super) fn shared_memory(value: &Value) -> Check {
-    let text = text_of(value);
-    // What only opening can decide passes, so that the error there can name the remedy.
-    let is_described = text == "pci" || text.starts_with("pci:") || text.starts_with("fd:");
-    if is_described || text.starts_with("kvmfr") || text.starts_with("/dev/kvmfr") {
-        return Check::Good;
-    }
-    if text.is_empty() {
-        return Check::Bad("no file is named".to_owned());
-    }
-    match Path::new(text).metadata() {
-        Ok(metadata) if metadata.is_dir() => Check::Bad(format!("\"{text}\" is a directory")),
+    // Whether a device works is decided by opening it, where the error names the remedy.
+    let path = match Source::parse(text_of(value)) {
+        Ok(Source::File(path)) => path,
+        Ok(_) => return Check::Good,
+        Err(error) => return Check::Bad(error.to_string()),
+    };
+    let shown = path.display();
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Check::Bad(format!("{shown} is a directory")),
         Ok(_) => Check::Good,
-        Err(error) => Check::Bad(format!("\"{text}\" cannot be used: {error}")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Check::Bad(format!(
+            "{shown} does not exist; QEMU creates it when the virtual machine starts"
+        )),
+        Err(error) => Check::Bad(format!("{shown} cannot be used: {error}")),
     }
 }
 
@@ -205,12 +198,9 @@ mod tests {
         ] {
             assert_eq!(shared_memory(&text(good)), Check::Good, "{good}");
         }
-        for bad in ["", "/", "/nowhere/at/all"] {
+        for bad in ["", "/", "/nowhere/at/all", "fd:x", "pci:zz"] {
             assert!(matches!(shared_memory(&text(bad)), Check::Bad(_)), "{bad}");
         }
-        assert_eq!(memory_name("kvmfr0"), "/dev/kvmfr0");
-        assert_eq!(memory_name("/dev/shm/x"), "/dev/shm/x");
-        assert_eq!(memory_name("pci"), "pci");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! From arguments and environment to settings, or to the end of the program.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use options::{FlagSpec, Flags, Level, Notice, Options, Value, flag_table};
+use options::{FlagSpec, Flags, Notice, Options, Outcome, Value, flag_table};
 
 use super::environment::{self, Directories, DirectoryError, Environment};
 use super::settings::{RunSettings, Screenshot, Settings};
@@ -25,60 +24,25 @@ const LONGEST_TIMEOUT_S: f64 = 31_536_000.0;
 
 /// The flags that are not options (section 11).
 pub static FLAGS: [FlagSpec; 9] = [
-    flag("help", &['h', 'H'], None, "Print this and leave"),
-    flag(
+    FlagSpec::new("help", "Print this and leave").letters(&['h', 'H']),
+    FlagSpec::new(
         "rst-help",
-        &[],
-        None,
         "Print the options as reStructuredText and leave",
     ),
-    flag("version", &[], None, "Print the version and leave"),
-    flag(
+    FlagSpec::new("version", "Print the version and leave"),
+    FlagSpec::new(
         "print-config",
-        &[],
-        None,
         "Print every option with its value and source, and leave",
     ),
-    flag(
+    FlagSpec::new(
         "headless",
-        &[],
-        None,
         "No window and no GL: the software renderer alone",
     ),
-    flag(
-        "screenshot",
-        &[],
-        Some("FILE.png"),
-        "Write the guest's picture and end",
-    ),
-    flag(
-        "timeout",
-        &[],
-        Some("SECONDS"),
-        "When --screenshot gives up (30)",
-    ),
-    flag(
-        "stats",
-        &[],
-        Some("FILE.json"),
-        "Write one JSON object each second",
-    ),
-    flag("allow-root", &[], None, "Run although root"),
+    FlagSpec::new("screenshot", "Write the guest's picture and end").value("FILE.png"),
+    FlagSpec::new("timeout", "When --screenshot gives up (30)").value("SECONDS"),
+    FlagSpec::new("stats", "Write one JSON object each second").value("FILE.json"),
+    FlagSpec::new("allow-root", "Run although root"),
 ];
-
-const fn flag(
-    name: &'static str,
-    letters: &'static [char],
-    value: Option<&'static str>,
-    description: &'static str,
-) -> FlagSpec {
-    FlagSpec {
-        name,
-        letters,
-        value,
-        description,
-    }
-}
 
 /// A configuration the client can start with.
 #[derive(Clone, Debug)]
@@ -91,55 +55,6 @@ pub struct Loaded {
     pub directories: Directories,
     /// What is to be logged before anything else.
     pub notices: Vec<Notice>,
-}
-
-/// Why the client does not start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The user asked for something to be printed.
-    PrintAndExit {
-        /// For standard output.
-        text: String,
-        /// The exit status.
-        status: u8,
-        /// For standard error.
-        notices: Vec<Notice>,
-    },
-    /// The configuration is not good enough.
-    Fail {
-        /// For standard error.
-        message: String,
-        /// The exit status.
-        status: u8,
-        /// For standard error, before the message.
-        notices: Vec<Notice>,
-    },
-}
-
-impl Outcome {
-    /// Writes what there is to say to the two streams and returns the exit status.
-    ///
-    /// # Errors
-    /// Those of the streams.
-    pub fn report(&self, out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
-        let (Self::PrintAndExit { notices, .. } | Self::Fail { notices, .. }) = self;
-        for notice in notices.iter().filter(|notice| notice.level > Level::Info) {
-            writeln!(err, "{notice}")?;
-        }
-        match self {
-            Self::PrintAndExit { text, status, .. } => {
-                out.write_all(text.as_bytes())?;
-                out.flush()?;
-                Ok(*status)
-            }
-            Self::Fail {
-                message, status, ..
-            } => {
-                writeln!(err, "{message}")?;
-                Ok(*status)
-            }
-        }
-    }
 }
 
 /// Reads all sources; `arguments` are those after the program's name.

@@ -1,6 +1,6 @@
 //! The client's configuration: its option table, its files, and the settings that come of them.
 //!
-//! [`load`] reads the files of section 1 of the option specification, the arguments, and the
+//! [`load()`] reads the files of section 1 of the option specification, the arguments, and the
 //! `-C` file, in this order, and either gives [`Settings`] or says how the program ends.
 
 mod check;
@@ -12,7 +12,8 @@ mod table;
 pub mod keys;
 
 pub use environment::{Directories, Environment};
-pub use load::{FLAGS, Loaded, Outcome, load};
+pub use load::{FLAGS, Loaded, load};
+pub use options::Outcome;
 pub use settings::{
     AppSettings, EglSettings, InputSettings, Renderer, RunSettings, Screensaver, Screenshot,
     Settings, WinSettings,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ivshmem::Source;
 use options::Options;
 use picture::{BufferPoint, Rotation, ScaleFilter, Size, ViewOptions};
 
@@ -42,7 +43,7 @@ pub enum Renderer {
 pub struct AppSettings {
     /// `app:renderer`.
     pub renderer: Renderer,
-    /// `app:shmFile`, with device names written in full: for `ivshmem::Source::parse`.
+    /// `app:shmFile`, with device names written in full, for [`Source::parse`].
     pub shm_file: String,
     /// `app:cursorPollInterval`.
     pub cursor_poll: Duration,
@@ -172,13 +173,15 @@ fn app(options: &Options) -> AppSettings {
         Duration::from_micros(us.unsigned_abs())
     };
     let frame_poll = "app:framePollInterval";
+    let memory = options.text("app:shmFile").unwrap_or_default();
     AppSettings {
         renderer: match options.text("app:renderer") {
             Some("software") => Renderer::Software,
             Some("EGL" | "OpenGL") => Renderer::Egl,
             _ => Renderer::Auto,
         },
-        shm_file: check::memory_name(options.text("app:shmFile").unwrap_or_default()),
+        shm_file: Source::parse(memory)
+            .map_or_else(|_| memory.to_owned(), |source| source.to_string()),
         cursor_poll: interval("app:cursorPollInterval"),
         frame_poll: options.is_set(frame_poll).then(|| interval(frame_poll)),
     }

@@ -35,18 +35,8 @@ static TABLE: [OptionSpec; 9] = [
 ];
 
 static FLAGS: [FlagSpec; 2] = [
-    FlagSpec {
-        name: "help",
-        letters: &['h', 'H'],
-        value: None,
-        description: "Help",
-    },
-    FlagSpec {
-        name: "stats",
-        letters: &[],
-        value: Some("FILE"),
-        description: "Statistics",
-    },
+    FlagSpec::new("help", "Help").letters(&['h', 'H']),
+    FlagSpec::new("stats", "Statistics").value("FILE"),
 ];
 
 fn options() -> Options {

@@ -95,18 +95,8 @@ fn markdown_lists_defaults_aliases_and_state() {
 #[test]
 fn flag_table_shows_letters_and_values() {
     let flags = [
-        FlagSpec {
-            name: "help",
-            letters: &['h', 'H'],
-            value: None,
-            description: "Show this",
-        },
-        FlagSpec {
-            name: "stats",
-            letters: &[],
-            value: Some("FILE"),
-            description: "Write",
-        },
+        FlagSpec::new("help", "Show this").letters(&['h', 'H']),
+        FlagSpec::new("stats", "Write").value("FILE"),
     ];
     let text = flag_table(&flags);
     assert!(
