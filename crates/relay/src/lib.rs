@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod publisher;
 pub mod reader;
 mod translate;
 mod waker;
