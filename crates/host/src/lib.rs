@@ -1,1 +1,3 @@
 //! looking-glass-host.
+
+pub mod config;
