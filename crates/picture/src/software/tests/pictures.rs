@@ -268,6 +268,31 @@ fn pointer_grows_with_the_picture_and_shrinks_with_the_screen() {
 }
 
 #[test]
+fn hidden_colours_of_an_enlarged_pointer_do_not_shine_through() {
+    let mut compositor = Compositor::new();
+    let layout = FrameLayout::packed(PixelFormat::Bgra8, Size::new(2, 1));
+    compositor.frame_store_mut(&layout).fill(0);
+    // Opaque red beside green of no alpha.
+    let data = [0, 0, 255, 255, 0, 255, 0, 0];
+    let shape = shape(PointerKind::Colour, 2, 1, &data);
+    let scene = Scene {
+        layout: Some(&layout),
+        view: ViewOptions {
+            filter: ScaleFilter::Linear,
+            ..ViewOptions::default()
+        },
+        shape: Some(&shape),
+        pointer: at(0, 0),
+        ..Scene::default()
+    };
+    let mut canvas = Canvas::new(Size::new(4, 2));
+    compositor.compose(&mut canvas, &scene, &Damage::FULL);
+    let row: Vec<_> = (0..4).map(|x| canvas.bgr(x, 1).unwrap()).collect();
+    // Alpha 1, 3/4, 1/4, 0.
+    assert_eq!(row, [[0, 0, 255], [0, 0, 191], [0, 0, 64], [0; 3]]);
+}
+
+#[test]
 fn dimming_halves_the_picture_but_not_the_message() {
     let mut compositor = Compositor::new();
     let layout = FrameLayout::packed(PixelFormat::Bgra8, Size::new(200, 100));
