@@ -135,7 +135,9 @@ impl Options {
                 }
             }
             Err(reason) => {
-                let notice = Notice::error(format!("{origin}: invalid value for {name}: {reason}"));
+                // The whole reason, which may list what is allowed, comes with the final report.
+                let short = shortened(&reason);
+                let notice = Notice::error(format!("{origin}: invalid value for {name}: {short}"));
                 entry.fault = Some(Fault {
                     name,
                     text: if spec.is_secret {
