@@ -7,9 +7,12 @@
 
 pub mod compositor;
 pub mod guest;
+pub mod paint;
 pub mod process;
 pub mod programs;
 pub mod reference;
+mod segment;
+pub mod watch;
 pub mod x_server;
 
 use std::io::Write as _;

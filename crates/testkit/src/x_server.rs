@@ -1,6 +1,6 @@
 //! A private X server without a screen of its own.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -44,17 +44,8 @@ impl XServer {
         ]);
         let process = Process::start(&mut command)?;
         drop(writer);
-        let mut text = [0; 16];
-        let ready = rustix::event::PollFd::new(&reader, rustix::event::PollFlags::IN);
-        let limit = rustix::event::Timespec {
-            tv_sec: 20,
-            tv_nsec: 0,
-        };
-        if rustix::event::poll(&mut [ready], Some(&limit))? == 0 {
-            bail!("Xvfb did not come up: {}", process.output());
-        }
-        let len = rustix::io::read(&reader, &mut text)?;
-        let text = std::str::from_utf8(&text[..len])?.trim();
+        let text = read_line(&reader)
+            .with_context(|| format!("Xvfb did not come up: {}", process.output()))?;
         if text.is_empty() {
             bail!("Xvfb ended: {}", process.output());
         }
@@ -126,4 +117,29 @@ impl XServer {
                 .is_ok_and(|text| text.contains("Looking Glass"))
         })
     }
+}
+
+/// Reads the number and the line break, which the server writes apart: it ends if nobody takes the second.
+fn read_line(reader: &OwnedFd) -> anyhow::Result<String> {
+    let limit = rustix::event::Timespec {
+        tv_sec: 20,
+        tv_nsec: 0,
+    };
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") {
+        let mut ready = [rustix::event::PollFd::new(
+            reader,
+            rustix::event::PollFlags::IN,
+        )];
+        if rustix::event::poll(&mut ready, Some(&limit))? == 0 {
+            bail!("no display number within 20 s");
+        }
+        let mut piece = [0; 16];
+        let len = rustix::io::read(reader, &mut piece)?;
+        if len == 0 {
+            break;
+        }
+        line.extend_from_slice(&piece[..len]);
+    }
+    Ok(String::from_utf8(line)?.trim().to_owned())
 }
