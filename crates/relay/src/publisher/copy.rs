@@ -245,6 +245,3 @@ impl Edges {
         self.0.as_slice().iter()
     }
 }
-
-#[cfg(test)]
-mod tests;
