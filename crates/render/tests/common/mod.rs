@@ -3,14 +3,15 @@
 // Each test program uses its own part of this.
 #![allow(dead_code, reason = "shared by several test programs")]
 
-pub mod reference;
+pub(crate) mod reference;
+pub(crate) mod x11;
 
 use ivshmem::{PixelStream, SharedMemory, SharedSlice, Stalled};
 use picture::{Canvas, FrameLayout, PixelFormat, Rotation, Size};
 use render::{GlesRenderer, RenderOptions};
 
 /// Makes a renderer without a window; `None`, loudly, if this machine cannot.
-pub fn renderer(size: Size, options: &RenderOptions) -> Option<GlesRenderer> {
+pub(crate) fn renderer(size: Size, options: &RenderOptions) -> Option<GlesRenderer> {
     match GlesRenderer::surfaceless(size, options) {
         Ok(renderer) => Some(renderer),
         Err(
@@ -24,14 +25,14 @@ pub fn renderer(size: Size, options: &RenderOptions) -> Option<GlesRenderer> {
 }
 
 /// A frame in shared memory, of which the host has written only so much.
-pub struct Frame {
-    pub memory: SharedMemory,
-    pub written: usize,
-    pub waits: Vec<usize>,
+pub(crate) struct Frame {
+    pub(crate) memory: SharedMemory,
+    pub(crate) written: usize,
+    pub(crate) waits: Vec<usize>,
 }
 
 impl Frame {
-    pub fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         let memory = SharedMemory::create("frame", bytes.len().max(1)).unwrap();
         memory.as_slice().copy_from(0, bytes).unwrap();
         Self {
@@ -60,7 +61,7 @@ impl PixelStream for Frame {
 }
 
 /// A stream of numbers that look random; the same for the same seed.
-pub fn noise(seed: u64) -> impl FnMut() -> u8 {
+pub(crate) fn noise(seed: u64) -> impl FnMut() -> u8 {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     move || {
         state ^= state << 13;
@@ -71,7 +72,7 @@ pub fn noise(seed: u64) -> impl FnMut() -> u8 {
 }
 
 /// A layout with rows longer than they need be.
-pub fn layout(format: PixelFormat, size: Size, rotation: Rotation) -> FrameLayout {
+pub(crate) fn layout(format: PixelFormat, size: Size, rotation: Rotation) -> FrameLayout {
     let mut layout = FrameLayout::packed(format, size);
     layout.pitch_bytes = layout.pitch_bytes.next_multiple_of(8) + 16;
     layout.rotation = rotation;
@@ -79,13 +80,13 @@ pub fn layout(format: PixelFormat, size: Size, rotation: Rotation) -> FrameLayou
 }
 
 /// Bytes for a layout.
-pub fn bytes(layout: &FrameLayout, seed: u64) -> Vec<u8> {
+pub(crate) fn bytes(layout: &FrameLayout, seed: u64) -> Vec<u8> {
     let mut noise = noise(seed);
     (0..layout.data_bytes()).map(|_| noise()).collect()
 }
 
 /// Fails if a colour anywhere is further off than `tolerance`.
-pub fn assert_close(got: &Canvas, want: &Canvas, tolerance: u8, what: &str) {
+pub(crate) fn assert_close(got: &Canvas, want: &Canvas, tolerance: u8, what: &str) {
     assert_eq!(got.size(), want.size(), "{what}");
     let Size { width, height } = got.size();
     for y in 0..height {

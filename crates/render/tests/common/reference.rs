@@ -199,7 +199,7 @@ impl Fract for f64 {
 }
 
 /// Draws a scene without a message.
-pub fn compose(scene: &Scene<'_>, bytes: &[u8], buffer: Size) -> Canvas {
+pub(crate) fn compose(scene: &Scene<'_>, bytes: &[u8], buffer: Size) -> Canvas {
     let mut canvas = Canvas::new(buffer);
     let Some(layout) = scene.layout else {
         return canvas;
