@@ -1,6 +1,14 @@
 //! looking-glass-client: shows a guest's desktop in a window.
+//!
+//! A library so that tests, benchmarks and fuzz targets can link it; `main.rs` only reads the configuration and ends
+//! with the right status. [`app`] starts the threads, [`view`] is the one that works, [`session`] decides what is seen.
 
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod config;
+pub mod headless;
+pub mod renderer;
 pub mod session;
+pub mod stats;
+pub mod view;

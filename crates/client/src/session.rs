@@ -142,7 +142,8 @@ impl Session {
         let upright = |layout: FrameLayout| self.preferences.view.rotation.size(layout.upright());
         let before = self.layout.replace(notes.layout);
         if self.preferences.auto_resize && before.map(upright) != Some(upright(notes.layout)) {
-            self.commands.push(WindowCommand::Resize(upright(notes.layout)));
+            self.commands
+                .push(WindowCommand::Resize(upright(notes.layout)));
         }
         if self.preferences.auto_screensaver && notes.wants_screen_on != self.is_screen_kept_on {
             self.keep_screen_on(notes.wants_screen_on);
@@ -153,7 +154,11 @@ impl Session {
         self.recommended_mib = notes.recommended_mib;
         let was_waiting = self.missing.take().is_some();
         if was_waiting && matches!(self.note, Some(Note::Waiting(_))) {
-            let stay = if self.preferences.quick_splash { Nanos::ZERO } else { SPLASH };
+            let stay = if self.preferences.quick_splash {
+                Nanos::ZERO
+            } else {
+                SPLASH
+            };
             self.splash_until = Some(now + stay);
         }
         self.needs_draw = true;
@@ -185,7 +190,11 @@ impl Session {
         let mut next = None;
         let note = if let Some((sentence, since)) = &self.missing {
             // A picture that froze a moment ago is not worth a word yet; an empty window is, at once.
-            let due = if self.layout.is_some() { *since + ANNOUNCE_AFTER } else { *since };
+            let due = if self.layout.is_some() {
+                *since + ANNOUNCE_AFTER
+            } else {
+                *since
+            };
             if now < due {
                 next = Some(due);
             }
@@ -251,7 +260,10 @@ impl Session {
     }
 
     fn demand_attention(&mut self, now: Nanos) {
-        if self.last_attention.is_none_or(|last| now - last >= ATTENTION_INTERVAL) {
+        if self
+            .last_attention
+            .is_none_or(|last| now - last >= ATTENTION_INTERVAL)
+        {
             self.last_attention = Some(now);
             self.commands.push(WindowCommand::DemandAttention);
         }

@@ -1,7 +1,7 @@
 //! Ends a reader's wait from another thread.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Waker {
     }
 
     /// Tells whether it was rung since the last call, and silences it.
-    pub(crate) fn take(&self) -> bool {
+    pub fn take(&self) -> bool {
         // A load first: this runs before every wait, and mostly nobody has rung.
         if !self.0.is_rung.load(Ordering::Relaxed) || !self.0.is_rung.swap(false, Ordering::AcqRel)
         {
@@ -56,7 +56,7 @@ impl Waker {
     }
 
     /// Waits until it is rung or `timeout` has passed; may also return early for no reason.
-    pub(crate) fn wait(&self, timeout: Duration) {
+    pub fn wait(&self, timeout: Duration) {
         let Ok(timeout_spec) = Timespec::try_from(timeout) else {
             return;
         };
@@ -69,6 +69,13 @@ impl Waker {
                 std::thread::sleep(timeout.min(Duration::from_millis(10)));
             }
         }
+    }
+}
+
+/// Readable from a ring until the next [`Waker::take`], for callers that wait for other descriptors too.
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.fd.as_fd()
     }
 }
 

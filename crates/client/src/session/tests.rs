@@ -24,7 +24,11 @@ fn commands(session: &mut Session) -> Vec<WindowCommand> {
 }
 
 fn first_line(session: &Session) -> Option<&str> {
-    session.status.as_ref().and_then(|text| text.lines().last()).map(String::as_str)
+    session
+        .status
+        .as_ref()
+        .and_then(|text| text.lines().last())
+        .map(String::as_str)
 }
 
 const MS: fn(i64) -> Nanos = Nanos::from_millis;
@@ -74,7 +78,10 @@ fn the_splash_stays_a_moment_unless_the_user_is_in_a_hurry() {
         session.frame(&notes(64, 48), MS(10));
         assert_eq!(session.tick(MS(10)), until);
         assert_eq!(session.status.is_some(), !quick);
-        assert!(!session.scene().dimmed, "the picture itself is bright at once");
+        assert!(
+            !session.scene().dimmed,
+            "the picture itself is bright at once"
+        );
         session.tick(MS(500));
         assert_eq!(session.status, None);
     }
@@ -84,9 +91,13 @@ fn the_splash_stays_a_moment_unless_the_user_is_in_a_hurry() {
 fn a_cut_picture_says_how_much_memory_it_needs() {
     let mut cut = notes(64, 48);
     cut.layout.rows = 40;
-    for (alerts, line) in
-        [(true, Some("Give the virtual machine 128 MiB of shared memory.")), (false, None)]
-    {
+    for (alerts, line) in [
+        (
+            true,
+            Some("Give the virtual machine 128 MiB of shared memory."),
+        ),
+        (false, None),
+    ] {
         let mut session = session(|p| p.alerts = alerts);
         session.frame(&cut, MS(0));
         session.tick(MS(0));
@@ -109,17 +120,26 @@ fn the_window_follows_the_guest_only_if_asked_to() {
     });
     follows.frame(&notes(64, 48), MS(0));
     follows.frame(&notes(64, 48), MS(1));
-    assert_eq!(commands(&mut follows), [WindowCommand::Resize(Size::new(48, 64))]);
+    assert_eq!(
+        commands(&mut follows),
+        [WindowCommand::Resize(Size::new(48, 64))]
+    );
     let mut turned = notes(64, 48);
     turned.layout.rotation = Rotation::Deg90;
     follows.frame(&turned, MS(2));
-    assert_eq!(commands(&mut follows), [WindowCommand::Resize(Size::new(64, 48))]);
+    assert_eq!(
+        commands(&mut follows),
+        [WindowCommand::Resize(Size::new(64, 48))]
+    );
 }
 
 #[test]
 fn the_screen_stays_on_while_the_guest_asks_and_lives() {
     let mut session = session(|p| p.auto_screensaver = true);
-    let wish = FrameNotes { wants_screen_on: true, ..notes(64, 48) };
+    let wish = FrameNotes {
+        wants_screen_on: true,
+        ..notes(64, 48)
+    };
     session.frame(&wish, MS(0));
     session.frame(&wish, MS(1));
     assert_eq!(commands(&mut session), [WindowCommand::KeepScreenOn(true)]);
@@ -130,7 +150,10 @@ fn the_screen_stays_on_while_the_guest_asks_and_lives() {
 #[test]
 fn attention_is_rationed() {
     let mut session = session(|_| ());
-    let wish = FrameNotes { wants_attention: true, ..notes(64, 48) };
+    let wish = FrameNotes {
+        wants_attention: true,
+        ..notes(64, 48)
+    };
     (0..100).for_each(|i| session.frame(&wish, MS(i * 100)));
     assert_eq!(commands(&mut session), [WindowCommand::DemandAttention]);
     session.frame(&wish, MS(10_000));
@@ -148,7 +171,10 @@ fn a_pointer_that_stands_still_costs_no_drawing() {
         hot_spot: (0, 0),
         data: vec![0; 4],
     };
-    let state = PointerState { position: GuestPoint { x: 1, y: 2 }, is_visible: true };
+    let state = PointerState {
+        position: GuestPoint { x: 1, y: 2 },
+        is_visible: true,
+    };
     assert!(session.take_needs_draw());
     session.pointer(state, Some(&shape));
     assert!(session.take_needs_draw());
@@ -156,5 +182,9 @@ fn a_pointer_that_stands_still_costs_no_drawing() {
     assert!(!session.take_needs_draw());
     assert_eq!(session.shape(), Some(&shape));
     session.connected();
-    assert_eq!(session.shape(), None, "a new session starts without a pointer");
+    assert_eq!(
+        session.shape(),
+        None,
+        "a new session starts without a pointer"
+    );
 }

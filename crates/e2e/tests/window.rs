@@ -1,0 +1,162 @@
+//! From one real X server, through host and client, into a window on another X server or a Wayland compositor.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::Viewer;
+use picture::Size;
+use picture::png::{self, RgbImage};
+use testkit::compositor::Weston;
+use testkit::process::Process;
+use testkit::programs::{self, SharedFile};
+use testkit::x_server::XServer;
+
+const LIMIT: Duration = Duration::from_secs(30);
+const SIZE: Size = Size::new(640, 480);
+
+/// An X screen with a picture in which no two neighbours are alike, relayed by our host.
+struct Source {
+    server: XServer,
+    shm: SharedFile,
+    _host: Process,
+    folder: tempfile::TempDir,
+    painted: RgbImage,
+}
+
+impl Source {
+    fn start() -> anyhow::Result<Option<Self>> {
+        let Some(server) = XServer::start(SIZE.width, SIZE.height)? else { return Ok(None) };
+        let pixel = |x: u32, y: u32| [(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8];
+        let (width, height) = (SIZE.width, SIZE.height);
+        let pixels = (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect();
+        let painted = RgbImage::new(SIZE, pixels).expect("three bytes a pixel");
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("painted.png");
+        std::fs::write(&file, png::encode(&painted)?)?;
+        server.run("display", &["-window", "root", &file.display().to_string()])?;
+        server.run("xdotool", &["mousemove", "600", "440"])?;
+        let shm = SharedFile::create(32)?;
+        let mut command = programs::host(&shm)?;
+        command.env("DISPLAY", server.display()).arg("app:capture=XCB");
+        let host = Process::start(&mut command)?;
+        Ok(Some(Self { server, shm, _host: host, folder, painted }))
+    }
+
+    fn client(&self, renderer: &str, options: &[&str]) -> anyhow::Result<Command> {
+        let mut command = programs::client(&self.shm)?;
+        command.arg(format!("app:renderer={renderer}")).args(options);
+        Ok(command)
+    }
+
+    /// Tells whether a screenshot shows the painted picture at its top left corner, but for the pointer.
+    fn is_shown(&self, shot: &RgbImage) -> Result<(), String> {
+        for y in 0..SIZE.height {
+            for x in (0..SIZE.width).filter(|x| *x < 560 || y < 400) {
+                let (seen, wanted) = (shot.rgb(x, y), self.painted.rgb(x, y));
+                if seen != wanted {
+                    return Err(format!("at {x}, {y}: {seen:?} instead of {wanted:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes screenshots until one shows the picture.
+    fn expect_shown(
+        &self,
+        viewer: &mut Viewer,
+        mut shoot: impl FnMut(&Path) -> anyhow::Result<RgbImage>,
+    ) -> anyhow::Result<()> {
+        let mut last = Err("no screenshot".to_owned());
+        testkit::wait_until(LIMIT, || {
+            let shot = shoot(self.folder.path());
+            last = shot.map_err(|error| format!("{error:#}")).and_then(|shot| self.is_shown(&shot));
+            last.is_ok() || viewer.process.has_ended()
+        });
+        last.map_err(|error| anyhow::anyhow!("{error}; client:\n{}", viewer.process.output()))
+    }
+}
+
+fn shoot_x(server: &XServer, folder: &Path) -> anyhow::Result<RgbImage> {
+    let file = folder.join("window.png");
+    server.screenshot(&file)?;
+    Ok(png::decode(&std::fs::read(file)?)?)
+}
+
+#[test]
+fn an_x11_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow::Result<()> {
+    let Some(source) = Source::start()? else { return Ok(()) };
+    for renderer in ["software", "EGL"] {
+        let Some(screen) = XServer::start(800, 600)? else { return Ok(()) };
+        let mut command =
+            source.client(renderer, &["win:size=640x480", "win:position=0x0", "win:borderless=yes"])?;
+        command.env("DISPLAY", screen.display());
+        let mut viewer = Viewer::start(command)?;
+        source.expect_shown(&mut viewer, |folder| shoot_x(&screen, folder))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wayland_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow::Result<()> {
+    let Some(source) = Source::start()? else { return Ok(()) };
+    for renderer in ["software", "EGL"] {
+        let Some(compositor) = Weston::start(SIZE.width, SIZE.height)? else { return Ok(()) };
+        let mut command = source.client(renderer, &["win:fullScreen=yes"])?;
+        compositor.use_for(&mut command);
+        let mut viewer = Viewer::start(command)?;
+        source.expect_shown(&mut viewer, |_| {
+            Ok(png::decode(&std::fs::read(compositor.screenshot()?)?)?)
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_window_follows_what_changes_on_the_screen() -> anyhow::Result<()> {
+    let Some(source) = Source::start()? else { return Ok(()) };
+    let Some(screen) = XServer::start(800, 600)? else { return Ok(()) };
+    let mut command =
+        source.client("software", &["win:size=640x480", "win:position=0x0", "win:borderless=yes"])?;
+    command.env("DISPLAY", screen.display());
+    let mut viewer = Viewer::start(command)?;
+    source.expect_shown(&mut viewer, |folder| shoot_x(&screen, folder))?;
+    for colour in [[0x12, 0x34, 0x56], [0xfe, 0xdc, 0xba]] {
+        let [r, g, b] = colour;
+        source.server.run("xsetroot", &["-solid", &format!("#{r:02x}{g:02x}{b:02x}")])?;
+        let mut seen = None;
+        let is_there = testkit::wait_until(LIMIT, || {
+            seen = shoot_x(&screen, source.folder.path()).ok().and_then(|shot| shot.rgb(100, 100));
+            seen == Some(colour)
+        });
+        assert!(is_there, "{seen:?}: {}", viewer.process.output());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_client_without_any_display_server_says_so() -> anyhow::Result<()> {
+    let shm = SharedFile::create(32)?;
+    let mut client = Process::start(&mut programs::client(&shm)?)?;
+    let status = client.wait(LIMIT);
+    assert_eq!(status.and_then(|status| status.code()), Some(255), "{}", client.output());
+    assert!(client.output().contains("DISPLAY"), "{}", client.output());
+    Ok(())
+}
+
+#[test]
+fn a_display_server_that_dies_ends_the_client_with_a_sentence() -> anyhow::Result<()> {
+    let Some(source) = Source::start()? else { return Ok(()) };
+    let Some(mut screen) = XServer::start(800, 600)? else { return Ok(()) };
+    let mut command = source.client("software", &["win:size=640x480"])?;
+    command.env("DISPLAY", screen.display());
+    let mut viewer = Viewer::start(command)?;
+    viewer.expect_frames(LIMIT).ok();
+    screen.process().signal(rustix::process::Signal::KILL);
+    let status = viewer.process.wait(LIMIT);
+    let text = viewer.process.output();
+    assert_eq!(status.and_then(|status| status.code()), Some(255), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Sleeping until a descriptor has something, the waker rings, or the time has come.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use clock::{Clock, MonotonicClock, Nanos};
+use relay::Waker;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Sleeps at most until `deadline`; a signal may end the sleep early.
+pub(super) fn sleep(source: Option<BorrowedFd<'_>>, waker: &Waker, deadline: Nanos) {
+    if waker.take() {
+        return;
+    }
+    let left = (deadline - MonotonicClock.now()).to_duration();
+    let Ok(timeout) = Timespec::try_from(left) else {
+        return;
+    };
+    let on = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    // A failed poll (EINTR) only means looking around earlier than needed.
+    let _ = match source {
+        Some(source) => poll(&mut [on(waker.as_fd()), on(source)], Some(&timeout)),
+        None => poll(&mut [on(waker.as_fd())], Some(&timeout)),
+    };
+    waker.take();
+}
