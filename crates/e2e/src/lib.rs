@@ -40,14 +40,20 @@ impl Viewer {
         let folder = tempfile::tempdir()?;
         let stats = folder.path().join("stats.json");
         let process = Process::start(command.arg("--stats").arg(&stats))?;
-        Ok(Self { process, stats, _folder: folder })
+        Ok(Self {
+            process,
+            stats,
+            _folder: folder,
+        })
     }
 
     /// All figures so far.
     #[must_use]
     pub fn figures(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.stats).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// Waits for figures, written after this call, of which `is_wanted` holds; returns how long that took.
@@ -67,7 +73,10 @@ impl Viewer {
         });
         if self.process.has_ended() || !is_there {
             let last = self.figures().pop();
-            bail!("no {what}; last figures {last:?}; client:\n{}", self.process.output());
+            bail!(
+                "no {what}; last figures {last:?}; client:\n{}",
+                self.process.output()
+            );
         }
         Ok(start.elapsed())
     }
@@ -88,7 +97,9 @@ impl Viewer {
     /// As [`Self::wait_for`].
     pub fn expect_missing(&mut self, text: &str, limit: Duration) -> anyhow::Result<Duration> {
         self.wait_for(&format!("missing link \"{text}\""), limit, |figures| {
-            figures["missing"].as_str().is_some_and(|missing| missing.contains(text))
+            figures["missing"]
+                .as_str()
+                .is_some_and(|missing| missing.contains(text))
         })
     }
 }
@@ -99,6 +110,8 @@ impl Viewer {
 /// If it cannot be started.
 pub fn pattern(shm: &SharedFile, options: &[&str]) -> anyhow::Result<Process> {
     let mut command = programs::host(shm)?;
-    command.args(["app:capture=test", "test:width=640", "test:height=480"]).args(options);
+    command
+        .args(["app:capture=test", "test:width=640", "test:height=480"])
+        .args(options);
     Process::start(&mut command)
 }

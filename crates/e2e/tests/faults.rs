@@ -1,6 +1,6 @@
 //! Every step of the relay with the other side killed, frozen or replaced, and memory that is not as it should be.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -95,7 +95,11 @@ fn both_programs_end_cleanly_on_signals() -> anyhow::Result<()> {
     for (name, process) in [("client", &mut viewer.process), ("host", &mut host)] {
         process.signal(Signal::TERM);
         let status = process.wait(LIMIT);
-        assert!(status.is_some_and(|s| s.success()), "{name}: {status:?}\n{}", process.output());
+        assert!(
+            status.is_some_and(|s| s.success()),
+            "{name}: {status:?}\n{}",
+            process.output()
+        );
     }
     Ok(())
 }
@@ -106,7 +110,10 @@ fn memory_that_shrinks_under_both_programs_is_an_error_and_not_a_death() -> anyh
     let host = pattern(&shm, &[])?;
     let mut viewer = Viewer::headless(&shm)?;
     viewer.expect_frames(LIMIT)?;
-    OpenOptions::new().write(true).open(shm.path())?.set_len(4096)?;
+    OpenOptions::new()
+        .write(true)
+        .open(shm.path())?
+        .set_len(4096)?;
     viewer.expect_missing("", LIMIT)?;
     assert!(!host.output().contains("panicked"), "{}", host.output());
     Ok(())
@@ -134,7 +141,7 @@ fn refused(file: &Path, user: Option<&str>) -> anyhow::Result<(Option<i32>, Stri
 #[test]
 fn memory_that_cannot_be_used_is_refused_with_a_remedy() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
     let file = folder.path().join("memory");
     let make = |len: u64| -> anyhow::Result<()> {
         std::fs::write(&file, [])?;
@@ -150,7 +157,7 @@ fn memory_that_cannot_be_used_is_refused_with_a_remedy() -> anyhow::Result<()> {
         assert!(text.contains(&*file.to_string_lossy()), "{what}: {text}");
     }
     make(1 << 20)?;
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600))?;
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600))?;
     if rustix::process::getuid().is_root() && testkit::has_program("setpriv", "permissions") {
         let home = programs::path("looking-glass-client")?;
         let is_readable = home.ancestors().all(|folder| {
@@ -184,6 +191,9 @@ fn a_screenshot_that_never_comes_names_the_missing_link() -> anyhow::Result<()> 
     let file = folder.path().join("none.png");
     let error = programs::screenshot(&shm, &file, Duration::from_secs(1)).unwrap_err();
     assert!(!file.exists());
-    assert!(format!("{error:#}").contains("no complete frame within 1 s"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("no complete frame within 1 s"),
+        "{error:#}"
+    );
     Ok(())
 }

@@ -11,10 +11,10 @@ const BOOT: Duration = Duration::from_secs(120);
 const FIRST_FRAME: Duration = Duration::from_secs(60);
 
 /// Two colours side by side on the root window, then the host.
-const SCRIPT: &str = r#"
+const SCRIPT: &str = r##"
 xsetroot -solid "#204080"
 looking-glass-host app:shmFile=pci app:capture=XCB &
-"#;
+"##;
 
 #[test]
 fn a_guest_relays_its_screen_and_comes_back_after_being_killed() -> anyhow::Result<()> {
@@ -25,8 +25,13 @@ fn a_guest_relays_its_screen_and_comes_back_after_being_killed() -> anyhow::Resu
     };
     let script = SCRIPT.replace("looking-glass-host", &host.display().to_string());
     let programs: [&Path; 2] = [&host, &xsetroot];
-    let spec = GuestSpec { programs: &programs, script: &script };
-    let Some(image) = GuestImage::build(&spec)? else { return Ok(()) };
+    let spec = GuestSpec {
+        programs: &programs,
+        script: &script,
+    };
+    let Some(image) = GuestImage::build(&spec)? else {
+        return Ok(());
+    };
     let shm = SharedFile::create(32)?;
     for boot in ["first", "second"] {
         let mut guest = image.boot(shm.path())?;

@@ -1,6 +1,5 @@
 //! A real X server as the source: what is on it is what the client shows, pixel for pixel.
 
-use std::path::Path;
 use std::time::Duration;
 
 use picture::Size;
@@ -22,14 +21,24 @@ struct Source {
 
 impl Source {
     fn start(width: u32, height: u32, options: &[&str]) -> anyhow::Result<Option<Self>> {
-        let Some(server) = XServer::start(width, height)? else { return Ok(None) };
+        let Some(server) = XServer::start(width, height)? else {
+            return Ok(None);
+        };
         let folder = tempfile::tempdir()?;
-        paint(&server, folder.path(), width, height)?;
+        paint(&server, width, height)?;
         let shm = SharedFile::create(64)?;
         let mut command = programs::host(&shm)?;
-        command.env("DISPLAY", server.display()).arg("app:capture=XCB").args(options);
+        command
+            .env("DISPLAY", server.display())
+            .arg("app:capture=XCB")
+            .args(options);
         let host = Process::start(&mut command)?;
-        Ok(Some(Self { server, shm, host, folder }))
+        Ok(Some(Self {
+            server,
+            shm,
+            host,
+            folder,
+        }))
     }
 
     /// The guest as the X server itself shows it, without a pointer.
@@ -49,14 +58,12 @@ impl Source {
 }
 
 /// Shows a picture in which no two neighbours are alike.
-fn paint(server: &XServer, folder: &Path, width: u32, height: u32) -> anyhow::Result<()> {
-    let pixel = |x: u32, y: u32| [(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8];
-    let pixels = (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect();
-    let image = RgbImage::new(Size::new(width, height), pixels).expect("three bytes a pixel");
-    let file = folder.join("painted.png");
-    std::fs::write(&file, png::encode(&image)?)?;
-    let file = file.display().to_string();
-    server.run("display", &["-window", "root", &file]).map(drop)
+fn paint(server: &XServer, width: u32, height: u32) -> anyhow::Result<()> {
+    let pixel = |x: u32, y: u32| [(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8, 0];
+    let pixels: Vec<u8> = (0..height)
+        .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y)))
+        .collect();
+    server.set_background(u16::try_from(width)?, u16::try_from(height)?, &pixels)
 }
 
 /// Compares two pictures but for a box around the pointer.
@@ -76,7 +83,9 @@ fn assert_same(left: &RgbImage, right: &RgbImage, pointer: (u32, u32)) {
 fn every_pixel_of_the_screen_arrives_over_each_wire_version() -> anyhow::Result<()> {
     for version in [16, 19, 20] {
         let option = format!("app:kvmfrVersion={version}");
-        let Some(source) = Source::start(801, 603, &[&option])? else { return Ok(()) };
+        let Some(source) = Source::start(801, 603, &[&option])? else {
+            return Ok(());
+        };
         source.server.run("xdotool", &["mousemove", "100", "100"])?;
         assert_same(&source.screen()?, &source.relayed()?, (100, 100));
     }
@@ -85,13 +94,17 @@ fn every_pixel_of_the_screen_arrives_over_each_wire_version() -> anyhow::Result<
 
 #[test]
 fn the_screen_may_change_its_size_while_it_is_relayed() -> anyhow::Result<()> {
-    let Some(source) = Source::start(1024, 768, &[])? else { return Ok(()) };
+    let Some(source) = Source::start(1024, 768, &[])? else {
+        return Ok(());
+    };
     source.server.run("xdotool", &["mousemove", "50", "50"])?;
     assert_eq!(source.relayed()?.size(), Size::new(1024, 768));
     for (width, height) in [(640, 480), (1000, 700), (1024, 768)] {
         source.server.resize(width, height)?;
         let is_there = testkit::wait_until(LIMIT, || {
-            source.relayed().is_ok_and(|image| image.size() == Size::new(width, height))
+            source
+                .relayed()
+                .is_ok_and(|image| image.size() == Size::new(width, height))
         });
         assert!(is_there, "{width} x {height}: {}", source.host.output());
         assert_same(&source.screen()?, &source.relayed()?, (50, 50));
@@ -101,9 +114,13 @@ fn the_screen_may_change_its_size_while_it_is_relayed() -> anyhow::Result<()> {
 
 #[test]
 fn the_pointer_is_in_the_picture_where_the_server_has_it() -> anyhow::Result<()> {
-    let Some(source) = Source::start(640, 480, &[])? else { return Ok(()) };
+    let Some(source) = Source::start(640, 480, &[])? else {
+        return Ok(());
+    };
     source.server.run("xsetroot", &["-solid", "#808080"])?;
-    source.server.run("xsetroot", &["-cursor_name", "left_ptr"])?;
+    source
+        .server
+        .run("xsetroot", &["-cursor_name", "left_ptr"])?;
     source.server.run("xdotool", &["mousemove", "300", "200"])?;
     let relayed = source.relayed()?;
     let differs = |x0: u32, y0: u32| {
@@ -116,7 +133,9 @@ fn the_pointer_is_in_the_picture_where_the_server_has_it() -> anyhow::Result<()>
 
 #[test]
 fn a_server_that_vanishes_does_not_take_the_host_along() -> anyhow::Result<()> {
-    let Some(mut source) = Source::start(640, 480, &[])? else { return Ok(()) };
+    let Some(mut source) = Source::start(640, 480, &[])? else {
+        return Ok(());
+    };
     source.relayed()?;
     source.server.process().signal(Signal::KILL);
     let mut client = Process::start(programs::client(&source.shm)?.arg("--headless"))?;
@@ -141,6 +160,10 @@ fn an_xwayland_or_no_server_at_all_is_refused_with_a_sentence() -> anyhow::Resul
     let mut host = Process::start(&mut command)?;
     let status = host.wait(LIMIT);
     assert!(status.is_some_and(|status| !status.success()), "{status:?}");
-    assert!(host.output().contains("is DISPLAY set"), "{}", host.output());
+    assert!(
+        host.output().contains("is DISPLAY set"),
+        "{}",
+        host.output()
+    );
     Ok(())
 }

@@ -26,26 +26,43 @@ struct Source {
 
 impl Source {
     fn start() -> anyhow::Result<Option<Self>> {
-        let Some(server) = XServer::start(SIZE.width, SIZE.height)? else { return Ok(None) };
+        let Some(server) = XServer::start(SIZE.width, SIZE.height)? else {
+            return Ok(None);
+        };
         let pixel = |x: u32, y: u32| [(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8];
         let (width, height) = (SIZE.width, SIZE.height);
-        let pixels = (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect();
+        let pixels = (0..height)
+            .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y)))
+            .collect();
         let painted = RgbImage::new(SIZE, pixels).expect("three bytes a pixel");
+        let bgrx: Vec<u8> = painted
+            .bytes()
+            .chunks_exact(3)
+            .flat_map(|p| [p[2], p[1], p[0], 0])
+            .collect();
+        server.set_background(640, 480, &bgrx)?;
         let folder = tempfile::tempdir()?;
-        let file = folder.path().join("painted.png");
-        std::fs::write(&file, png::encode(&painted)?)?;
-        server.run("display", &["-window", "root", &file.display().to_string()])?;
         server.run("xdotool", &["mousemove", "600", "440"])?;
         let shm = SharedFile::create(32)?;
         let mut command = programs::host(&shm)?;
-        command.env("DISPLAY", server.display()).arg("app:capture=XCB");
+        command
+            .env("DISPLAY", server.display())
+            .arg("app:capture=XCB");
         let host = Process::start(&mut command)?;
-        Ok(Some(Self { server, shm, _host: host, folder, painted }))
+        Ok(Some(Self {
+            server,
+            shm,
+            _host: host,
+            folder,
+            painted,
+        }))
     }
 
     fn client(&self, renderer: &str, options: &[&str]) -> anyhow::Result<Command> {
         let mut command = programs::client(&self.shm)?;
-        command.arg(format!("app:renderer={renderer}")).args(options);
+        command
+            .arg(format!("app:renderer={renderer}"))
+            .args(options);
         Ok(command)
     }
 
@@ -71,7 +88,9 @@ impl Source {
         let mut last = Err("no screenshot".to_owned());
         testkit::wait_until(LIMIT, || {
             let shot = shoot(self.folder.path());
-            last = shot.map_err(|error| format!("{error:#}")).and_then(|shot| self.is_shown(&shot));
+            last = shot
+                .map_err(|error| format!("{error:#}"))
+                .and_then(|shot| self.is_shown(&shot));
             last.is_ok() || viewer.process.has_ended()
         });
         last.map_err(|error| anyhow::anyhow!("{error}; client:\n{}", viewer.process.output()))
@@ -86,11 +105,17 @@ fn shoot_x(server: &XServer, folder: &Path) -> anyhow::Result<RgbImage> {
 
 #[test]
 fn an_x11_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else { return Ok(()) };
+    let Some(source) = Source::start()? else {
+        return Ok(());
+    };
     for renderer in ["software", "EGL"] {
-        let Some(screen) = XServer::start(800, 600)? else { return Ok(()) };
-        let mut command =
-            source.client(renderer, &["win:size=640x480", "win:position=0x0", "win:borderless=yes"])?;
+        let Some(screen) = XServer::start(800, 600)? else {
+            return Ok(());
+        };
+        let mut command = source.client(
+            renderer,
+            &["win:size=640x480", "win:position=0x0", "win:borderless=yes"],
+        )?;
         command.env("DISPLAY", screen.display());
         let mut viewer = Viewer::start(command)?;
         source.expect_shown(&mut viewer, |folder| shoot_x(&screen, folder))?;
@@ -100,9 +125,13 @@ fn an_x11_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow:
 
 #[test]
 fn a_wayland_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else { return Ok(()) };
+    let Some(source) = Source::start()? else {
+        return Ok(());
+    };
     for renderer in ["software", "EGL"] {
-        let Some(compositor) = Weston::start(SIZE.width, SIZE.height)? else { return Ok(()) };
+        let Some(compositor) = Weston::start(SIZE.width, SIZE.height)? else {
+            return Ok(());
+        };
         let mut command = source.client(renderer, &["win:fullScreen=yes"])?;
         compositor.use_for(&mut command);
         let mut viewer = Viewer::start(command)?;
@@ -115,19 +144,29 @@ fn a_wayland_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyh
 
 #[test]
 fn the_window_follows_what_changes_on_the_screen() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else { return Ok(()) };
-    let Some(screen) = XServer::start(800, 600)? else { return Ok(()) };
-    let mut command =
-        source.client("software", &["win:size=640x480", "win:position=0x0", "win:borderless=yes"])?;
+    let Some(source) = Source::start()? else {
+        return Ok(());
+    };
+    let Some(screen) = XServer::start(800, 600)? else {
+        return Ok(());
+    };
+    let mut command = source.client(
+        "software",
+        &["win:size=640x480", "win:position=0x0", "win:borderless=yes"],
+    )?;
     command.env("DISPLAY", screen.display());
     let mut viewer = Viewer::start(command)?;
     source.expect_shown(&mut viewer, |folder| shoot_x(&screen, folder))?;
     for colour in [[0x12, 0x34, 0x56], [0xfe, 0xdc, 0xba]] {
         let [r, g, b] = colour;
-        source.server.run("xsetroot", &["-solid", &format!("#{r:02x}{g:02x}{b:02x}")])?;
+        source
+            .server
+            .run("xsetroot", &["-solid", &format!("#{r:02x}{g:02x}{b:02x}")])?;
         let mut seen = None;
         let is_there = testkit::wait_until(LIMIT, || {
-            seen = shoot_x(&screen, source.folder.path()).ok().and_then(|shot| shot.rgb(100, 100));
+            seen = shoot_x(&screen, source.folder.path())
+                .ok()
+                .and_then(|shot| shot.rgb(100, 100));
             seen == Some(colour)
         });
         assert!(is_there, "{seen:?}: {}", viewer.process.output());
@@ -140,15 +179,24 @@ fn a_client_without_any_display_server_says_so() -> anyhow::Result<()> {
     let shm = SharedFile::create(32)?;
     let mut client = Process::start(&mut programs::client(&shm)?)?;
     let status = client.wait(LIMIT);
-    assert_eq!(status.and_then(|status| status.code()), Some(255), "{}", client.output());
+    assert_eq!(
+        status.and_then(|status| status.code()),
+        Some(255),
+        "{}",
+        client.output()
+    );
     assert!(client.output().contains("DISPLAY"), "{}", client.output());
     Ok(())
 }
 
 #[test]
 fn a_display_server_that_dies_ends_the_client_with_a_sentence() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else { return Ok(()) };
-    let Some(mut screen) = XServer::start(800, 600)? else { return Ok(()) };
+    let Some(source) = Source::start()? else {
+        return Ok(());
+    };
+    let Some(mut screen) = XServer::start(800, 600)? else {
+        return Ok(());
+    };
     let mut command = source.client("software", &["win:size=640x480"])?;
     command.env("DISPLAY", screen.display());
     let mut viewer = Viewer::start(command)?;

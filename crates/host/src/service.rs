@@ -25,6 +25,9 @@ const LOOK: Nanos = Nanos::from_millis(20);
 /// How long a lost display server is waited for before the next attempt to reach it.
 const RECONNECT: Nanos = Nanos::from_millis(1000);
 
+/// Holds queues, pointer pictures and two small frames; the size to ask for when less turned out to be too little.
+const LEAST_MEMORY: usize = 16 << 20;
+
 /// Runs the host until a signal comes or the pattern ends.
 ///
 /// # Errors
@@ -38,7 +41,14 @@ pub fn run(settings: &Settings, is_over: &Arc<AtomicBool>) -> anyhow::Result<()>
         version: settings.app.kvmfr_version,
         description: identity::describe(capture.name()),
     };
-    let publisher = Publisher::new(memory, options).context("setting up the shared memory")?;
+    let publisher = Publisher::new(Arc::clone(&memory), options)
+        .or_else(|error| {
+            Err(memory
+                .check_size(LEAST_MEMORY)
+                .err()
+                .map_or(error.into(), anyhow::Error::from))
+        })
+        .context("setting up the shared memory")?;
     tracing::info!(version = %settings.app.kvmfr_version, capture = capture.name(), "ready");
     let mut service = publisher.service();
     let waker = Waker::new().context("making the capture thread's waker")?;

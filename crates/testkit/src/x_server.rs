@@ -7,6 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use rustix::io::{FdFlags, fcntl_setfd};
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{
+    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, ImageFormat,
+};
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
 
 use crate::process::Process;
 
@@ -99,6 +105,36 @@ impl XServer {
         let _ = self.run("xrandr", &["--addmode", "screen", &name]);
         self.run("xrandr", &["--output", "screen", "--mode", &name])
             .map(drop)
+    }
+
+    /// Makes a picture the background of the screen, at its top left corner: `width * height` pixels as B, G, R, X.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn set_background(&self, width: u16, height: u16, bgrx: &[u8]) -> anyhow::Result<()> {
+        let (connection, screen) = RustConnection::connect(Some(&self.display))?;
+        let screen = connection.setup().roots.get(screen).context("a screen")?;
+        let (root, depth) = (screen.root, screen.root_depth);
+        let (pixmap, gc) = (connection.generate_id()?, connection.generate_id()?);
+        connection.create_pixmap(depth, pixmap, root, width, height)?;
+        connection.create_gc(gc, pixmap, &CreateGCAux::new())?;
+        let pitch = usize::from(width) * 4;
+        // Requests are limited to 256 KiB.
+        let rows = (200_000 / pitch).max(1);
+        for (band, bytes) in bgrx.chunks(rows * pitch).enumerate() {
+            let (y, height) = (
+                i16::try_from(band * rows)?,
+                u16::try_from(bytes.len() / pitch)?,
+            );
+            let format = ImageFormat::Z_PIXMAP;
+            connection.put_image(format, pixmap, gc, width, height, 0, y, 0, depth, bytes)?;
+        }
+        let background = ChangeWindowAttributesAux::new().background_pixmap(pixmap);
+        connection.change_window_attributes(root, &background)?;
+        connection.clear_area(false, root, 0, 0, 0, 0)?;
+        // The server keeps the pixmap for as long as it is the background.
+        connection.sync()?;
+        Ok(())
     }
 
     /// Saves the screen as a PNG.
