@@ -1,14 +1,13 @@
 //! The guest's picture: its textures, and drawing it.
 
 use picture::convert::{Converter, pq_to_nits};
-use picture::scene::Filter;
 use picture::{
     BufferRect, Damage, FrameLayout, FrameRect, PixelFormat, Placement, Rotation, Size, Transfer,
 };
 
 use crate::error::{RenderError, UploadError};
 use crate::gl::{Framebuffer, Gl, Pixels, Program, TexelFormat, TexelRect, Texture, Uniform, int};
-use crate::program::{Rects, Stage};
+use crate::program::{Rects, Sampling, Stage};
 
 /// Nits of SDR white in PQ pictures (kvmfr.md 4.8).
 const WHITE_NITS: f64 = 203.0;
@@ -248,20 +247,27 @@ pub(crate) struct Desktop {
     /// What changed since the last drawing.
     pending: Damage,
     has_bgra: bool,
-    near: Stage,
-    linear: Stage,
+    /// For each sampling: as it is, dimmed.
+    stages: [[Stage; 2]; 2],
 }
 
 impl Desktop {
     pub(crate) fn new(gl: &Gl) -> Result<Self, RenderError> {
-        let desktop = include_str!("shader/desktop.frag");
+        let stage = |sampling, define| {
+            let main = [define, include_str!("shader/desktop.frag")];
+            Stage::new(gl, "desktop", sampling, &main)
+        };
+        let [sampled, exact] = Sampling::ALL;
+        let dimmed = "#define DIMMED\n";
         Ok(Self {
             current: None,
             conversion: None,
             pending: Damage::NONE,
             has_bgra: gl.has_bgra,
-            near: Stage::new(gl, "desktop", false, desktop)?,
-            linear: Stage::new(gl, "desktop (linear)", true, desktop)?,
+            stages: [
+                [stage(sampled, "")?, stage(sampled, dimmed)?],
+                [stage(exact, "")?, stage(exact, dimmed)?],
+            ],
         })
     }
 
@@ -384,9 +390,9 @@ impl Desktop {
     }
 
     /// Sets up a stage that draws, or draws on, the picture.
-    pub(crate) fn prepare_stage(&self, gl: &Gl, stage: &Stage, placement: &Placement, dim: bool) {
+    pub(crate) fn prepare_stage(&self, gl: &Gl, stage: &Stage, placement: &Placement) {
         if let Some(current) = &self.current {
-            stage.begin(gl, &current.shown.texture, placement, dim);
+            stage.begin(gl, &current.shown.texture, placement);
         }
     }
 
@@ -401,19 +407,23 @@ impl Desktop {
     ) {
         let Some(current) = &self.current else { return };
         let is_as_stored = placement.is_one_to_one() && placement.turn == Rotation::Deg0;
-        let is_plain = current.shown.texture.format() != TexelFormat::Bgra8Swizzled;
-        if may_blit && is_as_stored && is_plain && !dim {
+        // In another order than the window's, a copy would be a slow kind of drawing.
+        let is_copy = current.shown.texture.format() == TexelFormat::Bgra8 && !dim;
+        if may_blit && is_as_stored && is_copy {
             gl.read_from(Some(current.shown.framebuffer));
             for rect in rects {
                 copy(gl, placement, *rect);
             }
             return;
         }
-        let stage = match placement.filter {
-            Filter::Nearest => &mut self.near,
-            Filter::Linear => &mut self.linear,
+        let [[sampled, sampled_dim], [exact, exact_dim]] = &mut self.stages;
+        let stage = match (Sampling::of(placement), dim) {
+            (Sampling::Sampled, false) => sampled,
+            (Sampling::Sampled, true) => sampled_dim,
+            (Sampling::Exact, false) => exact,
+            (Sampling::Exact, true) => exact_dim,
         };
-        stage.begin(gl, &current.shown.texture, placement, dim);
+        stage.begin(gl, &current.shown.texture, placement);
         let rects = rects.iter().map(BufferRectExt::numbers);
         stage.draw(gl, placement.buffer, rects);
     }

@@ -6,7 +6,7 @@ use picture::{Placement, PointerKind, PointerShape, PointerState, Size};
 use crate::desktop::{BufferRectExt as _, Desktop};
 use crate::error::RenderError;
 use crate::gl::{Gl, Pixels, TexelFormat, TexelRect, Texture, Uniform, int};
-use crate::program::{Stage, Unturned, is_linear};
+use crate::program::{Sampling, Stage, Unturned};
 
 /// Largest side of a pointer picture, as kvmfr.md H7 allows.
 const MAX_SIDE: u32 = 1024;
@@ -17,6 +17,7 @@ struct PointerStage {
     pointer: Uniform,
     is_colour: Uniform,
     is_linear: Uniform,
+    is_dimmed: Uniform,
     desktop: Uniform,
     place: Uniform,
     extent: Uniform,
@@ -25,15 +26,15 @@ struct PointerStage {
 }
 
 impl PointerStage {
-    fn new(gl: &Gl, name: &'static str, linear: bool) -> Result<Self, RenderError> {
-        // The nearest pixel of the pointer is looked for in any case; the picture has its own names for it.
-        let main = include_str!("shader/pointer.frag");
-        let stage = Stage::new(gl, name, linear, main)?;
+    fn new(gl: &Gl, sampling: Sampling) -> Result<Self, RenderError> {
+        let main = [include_str!("shader/pointer.frag")];
+        let stage = Stage::new(gl, "pointer", sampling, &main)?;
         let uniform = |name| gl.uniform(&stage.program, name);
         Ok(Self {
             pointer: uniform("u_pointer"),
             is_colour: uniform("u_is_colour"),
             is_linear: uniform("u_is_linear"),
+            is_dimmed: uniform("u_is_dimmed"),
             desktop: uniform("u_desktop"),
             place: uniform("u_place"),
             extent: uniform("u_extent"),
@@ -51,8 +52,8 @@ pub(crate) struct Pointer {
     /// Counts the pictures, so that a new one is noticed.
     generation: u64,
     texels: Vec<u8>,
-    near: PointerStage,
-    linear: PointerStage,
+    sampled: PointerStage,
+    exact: PointerStage,
 }
 
 impl Pointer {
@@ -62,8 +63,8 @@ impl Pointer {
             texture: None,
             generation: 0,
             texels: Vec::new(),
-            near: PointerStage::new(gl, "pointer", false)?,
-            linear: PointerStage::new(gl, "pointer (linear)", true)?,
+            sampled: PointerStage::new(gl, Sampling::Sampled)?,
+            exact: PointerStage::new(gl, Sampling::Exact)?,
         })
     }
 
@@ -126,11 +127,12 @@ impl Pointer {
         if rect.is_empty() {
             return;
         }
-        let stage = match is_linear(placement) {
-            false => &mut self.near,
-            true => &mut self.linear,
+        let stage = match Sampling::of(placement) {
+            Sampling::Sampled => &mut self.sampled,
+            Sampling::Exact => &mut self.exact,
         };
-        desktop.prepare_stage(gl, &stage.stage, placement, dim);
+        desktop.prepare_stage(gl, &stage.stage, placement);
+        gl.set_int(&stage.is_dimmed, i32::from(dim));
         gl.bind(1, texture);
         gl.set_int(&stage.pointer, 1);
         let is_colour = shape.kind == PointerKind::Colour;

@@ -79,14 +79,48 @@ impl Unturned {
     }
 }
 
+/// How a program finds the picture's pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sampling {
+    /// By the texture unit: between pixels, or the nearest where its arithmetic has no doubtful cases.
+    Sampled,
+    /// The nearest, in whole numbers.
+    Exact,
+}
+
+impl Sampling {
+    /// Both of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Sampled, Self::Exact];
+
+    /// The one for a placement.
+    pub(crate) const fn of(placement: &Placement) -> Self {
+        let (from, to) = (placement.turned_frame(), placement.target);
+        let is_whole = from.width != 0
+            && from.height != 0
+            && to.width.is_multiple_of(from.width)
+            && to.height.is_multiple_of(from.height);
+        match placement.filter {
+            Filter::Nearest if !is_whole => Self::Exact,
+            // At whole multiples every centre is far from the next pixel's edge.
+            _ => Self::Sampled,
+        }
+    }
+
+    const fn define(self) -> &'static str {
+        match self {
+            Self::Sampled => "#define SAMPLED\n",
+            Self::Exact => "",
+        }
+    }
+}
+
 /// A program that sees the guest's picture (`picture.frag`).
 pub(crate) struct Stage {
     pub(crate) program: Program,
     rects: Rects,
-    is_linear: bool,
+    sampling: Sampling,
     picture: Uniform,
     target: Uniform,
-    dimmed: Uniform,
     to_uv: Uniform,
     turned: Uniform,
     corner: Uniform,
@@ -97,22 +131,18 @@ impl Stage {
     pub(crate) fn new(
         gl: &Gl,
         name: &'static str,
-        is_linear: bool,
-        main: &str,
+        sampling: Sampling,
+        main: &[&str],
     ) -> Result<Self, RenderError> {
-        let define = if is_linear { "#define LINEAR\n" } else { "" };
-        let program = gl.program(
-            name,
-            &[include_str!("shader/rects.vert")],
-            &[define, include_str!("shader/picture.frag"), main],
-        )?;
+        let mut fragment = vec![sampling.define(), include_str!("shader/picture.frag")];
+        fragment.extend(main);
+        let program = gl.program(name, &[include_str!("shader/rects.vert")], &fragment)?;
         let uniform = |name| gl.uniform(&program, name);
         Ok(Self {
             rects: Rects::of(gl, &program),
-            is_linear,
+            sampling,
             picture: uniform("u_picture"),
             target: uniform("u_target"),
-            dimmed: uniform("u_dimmed"),
             to_uv: uniform("u_to_uv"),
             turned: uniform("u_turned"),
             corner: uniform("u_corner"),
@@ -122,17 +152,16 @@ impl Stage {
     }
 
     /// Puts the program in use and tells it where the picture is.
-    pub(crate) fn begin(&self, gl: &Gl, picture: &Texture, placement: &Placement, dim: bool) {
+    pub(crate) fn begin(&self, gl: &Gl, picture: &Texture, placement: &Placement) {
         gl.use_program(&self.program);
-        gl.bind_filtered(0, picture, self.is_linear);
+        gl.bind_filtered(0, picture, placement.filter == Filter::Linear);
         gl.set_int(&self.picture, 0);
-        gl.set_int(&self.dimmed, i32::from(dim));
         let target = placement.target;
         let (width, height) = (int(target.width), int(target.height));
         gl.set_int4(&self.target, &[target.x, target.y, width, height]);
         let way = Unturned::new(placement.turn, placement.frame);
         let turned = placement.turned_frame();
-        if self.is_linear {
+        if self.sampling == Sampling::Sampled {
             gl.set_affine(&self.to_uv, &to_uv(placement, &way));
         } else {
             gl.set_int2(&self.turned, [int(turned.width), int(turned.height)]);
@@ -147,30 +176,25 @@ impl Stage {
     }
 }
 
-/// From positions in the target to texture coordinates of the stored picture, column by column.
+/// From window coordinates (counted from below) to texture coordinates of the stored picture, column by column.
 fn to_uv(placement: &Placement, way: &Unturned) -> [f32; 6] {
     let float = |value: u32| f64::from(value.max(1));
     let (frame, turned, target) = (placement.frame, placement.turned_frame(), placement.target);
-    let (u, v) = (1.0 / float(frame.width), 1.0 / float(frame.height));
     let right = float(turned.width) / float(target.width);
     let down = float(turned.height) / float(target.height);
+    let (left, top) = (f64::from(target.x), f64::from(target.y));
+    let below = f64::from(placement.buffer.height) - top;
     let [xx, xy, yx, yy] = way.steps.map(f64::from);
-    // A step of -1 starts at the far edge, not at the near one.
-    let start = |a: f64, b: f64| if a < 0.0 || b < 0.0 { 1.0 } else { 0.0 };
-    [
-        xx * right * u,
-        xy * right * v,
-        yx * down * u,
-        yy * down * v,
-        start(xx, yx),
-        start(xy, yy),
-    ]
-    .map(|value| value as f32)
-}
-
-/// Tells whether a placement's picture is sampled between its texels.
-pub(crate) fn is_linear(placement: &Placement) -> bool {
-    placement.filter == Filter::Linear
+    // One texture axis: t = (start + a * (x - left) * right + b * (below - y) * down) / length.
+    let axis = |a: f64, b: f64, length: f64| {
+        // A step of -1 starts at the far edge, not at the near one.
+        let start = if a < 0.0 || b < 0.0 { length } else { 0.0 };
+        let (x, y) = (a * right, -b * down);
+        [x, y, start - x * left - y * below].map(|value| (value / length) as f32)
+    };
+    let u = axis(xx, yx, float(frame.width));
+    let v = axis(xy, yy, float(frame.height));
+    [u[0], v[0], u[1], v[1], u[2], v[2]]
 }
 
 #[cfg(test)]

@@ -34,7 +34,8 @@ uvec3 convert(ivec2 at) {
 uvec3 convert(ivec2 at) {
     uint word = texelFetch(u_stored, at, 0).r;
     uvec3 value = uvec3(word, word >> 10, word >> 20) & 1023u;
-    return (value * 510u + 1023u) / 2046u;
+    // Never nearer to a half than 1/2046, so that floats round as whole numbers would.
+    return uvec3(vec3(value) * (255.0 / 1023.0) + 0.5);
 }
 #endif
 

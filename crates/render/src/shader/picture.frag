@@ -1,10 +1,9 @@
 // The guest's picture as it is seen at one pixel of the window; shared by desktop and pointer.
 uniform ivec2 u_size;
 uniform ivec4 u_target;
-uniform int u_dimmed;
 uniform sampler2D u_picture;
-#ifdef LINEAR
-// From pixels of the target to texture coordinates, with the turn in it.
+#ifdef SAMPLED
+// From window coordinates to texture coordinates, with scale and turn in it.
 uniform mat3x2 u_to_uv;
 #else
 // Size after the turn; stored texel of the turned picture's corner; steps of it to the right and down.
@@ -20,9 +19,6 @@ ivec2 target_pixel() {
 
 // floor((at + 0.5) * from / to) without a rounding error: the quotient is at most one off and then corrected.
 int nearest(int at, int from, int to) {
-    if (from == to) {
-        return at;
-    }
     int n = (2 * at + 1) * from;
     int d = 2 * to;
     int q = int(float(n) / float(d));
@@ -30,25 +26,23 @@ int nearest(int at, int from, int to) {
     return r < 0 ? q - 1 : (r >= d ? q + 1 : q);
 }
 
-vec3 picture_at(ivec2 pixel) {
-#ifdef LINEAR
-    vec3 colour = textureLod(u_picture, u_to_uv * vec3(vec2(pixel) + 0.5, 1.0), 0.0).rgb;
+vec3 picture_here() {
+#ifdef SAMPLED
+    return textureLod(u_picture, u_to_uv * vec3(gl_FragCoord.xy, 1.0), 0.0).rgb;
 #else
+    ivec2 pixel = target_pixel();
     ivec2 at = ivec2(
         nearest(pixel.x, u_turned.x, u_target.z),
         nearest(pixel.y, u_turned.y, u_target.w)
     );
-    vec3 colour = texelFetch(u_picture, u_corner + at.x * u_steps.xy + at.y * u_steps.zw, 0).rgb;
+    return texelFetch(u_picture, u_corner + at.x * u_steps.xy + at.y * u_steps.zw, 0).rgb;
 #endif
-    return colour;
 }
 
 uvec3 to_bytes(vec3 colour) {
     return uvec3(colour * 255.0 + 0.5);
 }
 
-// Half brightness, as the software renderer does it.
-vec4 finished(uvec3 bytes) {
-    uvec3 shown = u_dimmed != 0 ? bytes >> 1 : bytes;
-    return vec4(vec3(shown) / 255.0, 1.0);
+vec4 from_bytes(uvec3 bytes) {
+    return vec4(vec3(bytes) / 255.0, 1.0);
 }

@@ -6,6 +6,7 @@ uniform usampler2D u_pointer;
 // 1: colour with straight alpha; 0: (screen AND a) XOR rgb.
 uniform int u_is_colour;
 uniform int u_is_linear;
+uniform int u_is_dimmed;
 // The guest's desktop after the client's own turn; place and size of the pointer's picture on it.
 uniform ivec2 u_desktop;
 uniform ivec2 u_place;
@@ -45,7 +46,7 @@ uvec3 blended_between(ivec2 pixel, uvec3 screen) {
 
 void main() {
     ivec2 pixel = target_pixel();
-    uvec3 screen = to_bytes(picture_at(pixel));
+    uvec3 screen = to_bytes(picture_here());
     ivec2 at = ivec2(
         nearest(pixel.x, u_desktop.x, u_target.z),
         nearest(pixel.y, u_desktop.y, u_target.w)
@@ -60,5 +61,5 @@ void main() {
                 : (screen & over.a) ^ over.rgb;
         }
     }
-    o_colour = finished(screen);
+    o_colour = from_bytes(u_is_dimmed != 0 ? screen >> 1 : screen);
 }
