@@ -67,8 +67,6 @@ pub(crate) struct RingState {
     pub(crate) write: AtomicU32,
     /// Healthy subscribers at the last acquisition.
     pub(crate) seen_healthy: AtomicU32,
-    /// `new_subs` at the last acquisition.
-    pub(crate) seen_new: AtomicU32,
     /// Owners at the last acquisition.
     pub(crate) seen_id: [AtomicU32; MAX_SUBSCRIBERS as usize],
     /// When each evicted bit may be reaped; 0 for a bit that is not evicted.
@@ -116,8 +114,6 @@ pub(crate) struct Shared<M: Slots> {
     pub(crate) identity: Identity,
     pub(crate) ring: RingState,
     pub(crate) mailbox: MailboxState,
-    /// New subscribers that were taken from the memory and not yet asked for.
-    new_subscribers: AtomicU32,
 }
 
 /// A queue of a host: posts messages and reads what clients send. Clones are the same queue.
@@ -143,7 +139,6 @@ impl<M: Slots> HostQueue<M> {
                 identity,
                 ring: RingState::default(),
                 mailbox: MailboxState::default(),
-                new_subscribers: AtomicU32::new(0),
             }),
         }
     }
@@ -187,7 +182,6 @@ impl<M: Slots> HostQueue<M> {
         words
             .new_subs()
             .map_or(0, |word| word.swap(0, Ordering::AcqRel))
-            .saturating_add(self.shared.new_subscribers.swap(0, Ordering::Relaxed))
     }
 
     /// Messages that are queued, at most the queue's length.

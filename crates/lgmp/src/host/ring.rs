@@ -48,16 +48,12 @@ impl<M: Slots> Shared<M> {
     /// Clears the `pending` bits that a subscriber left behind, before its bit counts for the next one (H5).
     fn notice_subscribers(&self, words: &QueueWords<'_, M>) -> Result<Subs, AccessError> {
         let subs = words.load_subs()?;
-        let new = words.new_subs()?.load(Ordering::Acquire);
         let before = self
             .ring
             .seen_healthy
             .swap(subs.healthy(), Ordering::Relaxed);
-        let was_new = self.ring.seen_new.swap(new, Ordering::Relaxed);
-        if before == subs.healthy() && was_new == new {
-            return Ok(subs);
-        }
-        // Every post comes through here first, so no message has been posted to a bit that changed since.
+        // Every post comes through here first, so no message has been posted to a bit that changed since. For the same
+        // reason owners are compared each time: noticed after a post, a change would cost that message.
         let mut changed = before ^ subs.healthy();
         for bit in bits(subs.on) {
             if let (Some(owner), Some(seen)) = (words.client_id(bit)?, self.seen_id(bit)) {
