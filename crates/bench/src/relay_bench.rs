@@ -1,0 +1,87 @@
+//! `bench relay`: repeats the measurements and reports.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::report::Report;
+use crate::{copy, growth, machine, path, programs, wake};
+
+/// What to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// The relay against a plain memcpy.
+    Copy,
+    /// Waiting for messages.
+    Wake,
+    /// From one screen to another.
+    Path,
+    /// Cost against share, resolution and readers.
+    Growth,
+    /// Processor, memory and start of the programs.
+    Programs,
+}
+
+impl Part {
+    const ALL: [Self; 5] = [
+        Self::Copy,
+        Self::Wake,
+        Self::Path,
+        Self::Growth,
+        Self::Programs,
+    ];
+}
+
+/// How to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RelayOptions {
+    /// Also writes everything to this file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Runs of each measurement.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Measures only this; may be given several times.
+    #[arg(long)]
+    only: Vec<Part>,
+    /// Seed of the random lateness of posts.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Measures, prints, and writes the file if one is wanted.
+///
+/// # Errors
+/// If a measurement cannot be made.
+pub fn run(options: &RelayOptions) -> anyhow::Result<()> {
+    let mut report = Report::new(machine::describe());
+    report.note(format!("seed {}", options.seed));
+    report.load(machine::load());
+    for part in Part::ALL {
+        if !options.only.is_empty() && !options.only.contains(&part) {
+            continue;
+        }
+        for number in 0..options.runs {
+            eprintln!("{part:?}, run {} of {}", number + 1, options.runs);
+            let seed = options.seed + u64::from(number);
+            run_part(part, &mut report, seed).with_context(|| format!("measuring {part:?}"))?;
+            report.load(machine::load());
+        }
+    }
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report.json())?;
+        std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
+    }
+    print!("{}", report.text());
+    Ok(())
+}
+
+fn run_part(part: Part, report: &mut Report, seed: u64) -> anyhow::Result<()> {
+    match part {
+        Part::Copy => copy::run(report),
+        Part::Wake => wake::run(report, seed),
+        Part::Path => path::run(report),
+        Part::Growth => growth::run(report),
+        Part::Programs => programs::run(report),
+    }
+}
