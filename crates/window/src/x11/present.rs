@@ -9,9 +9,11 @@ use std::sync::Arc;
 use ivshmem::SharedMemory;
 use picture::{BufferRect, Canvas, Size};
 use x11rb::connection::{Connection, RequestConnection};
+use x11rb::cookie::VoidCookie;
 use x11rb::protocol::Event;
 use x11rb::protocol::shm::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{ConnectionExt as _, CreateGCAux, ImageFormat};
+use x11rb::xcb_ffi::XCBConnection;
 
 use super::link::Link;
 use super::segments::{Rotation, SEGMENTS};
@@ -55,7 +57,7 @@ impl Presenter {
             .map_err(|e| failed(what, e))?
             .check()
             .map_err(|e| failed(what, e))?;
-        let is_shared = link.is_local() && has_shm(&link.conn);
+        let is_shared = link.is_local() && takes_memory(&link.conn)?;
         if !is_shared {
             tracing::info!("no MIT-SHM with descriptors: pictures travel through the X connection");
         }
@@ -84,8 +86,9 @@ impl Presenter {
                     let kind = error.error_kind;
                     tracing::warn!(?kind, request = ?error.request_name, "X error while presenting");
                     if error.extension_name.as_deref() == Some(shm::X11_EXTENSION_NAME) {
-                        // The completion of that picture never comes. Start over with fresh segments.
+                        // The completion of that picture never comes. Start over with fresh segments, or without.
                         self.drop_segments();
+                        self.is_shared &= error.minor_opcode != u16::from(shm::ATTACH_FD_REQUEST);
                     }
                 }
                 _ => {}
@@ -106,31 +109,22 @@ impl Presenter {
         self.last_size = Size::default();
     }
 
-    /// Makes sure that a segment holds `bytes`; `false` if the server does not take shared memory after all.
-    fn prepare(&mut self, index: usize, bytes: usize) -> Result<bool, WindowError> {
+    /// Makes sure that a segment holds `bytes`. Does not wait: a refusal comes as an error later.
+    fn prepare(&mut self, index: usize, bytes: usize) -> Result<(), WindowError> {
         let Some(slot) = self.segments.get_mut(index) else {
-            return Ok(false);
+            return Ok(());
         };
         if slot.as_ref().is_some_and(|s| s.memory.len() >= bytes) {
-            return Ok(true);
+            return Ok(());
         }
         let conn = &self.link.conn;
         if let Some(old) = slot.take() {
             note("detaching a segment", conn.shm_detach(old.id).map(drop));
         }
-        let what = "making memory for pictures";
         // A quarter more, so that a window that is being dragged larger does not need a new one at every step.
-        let memory = SharedMemory::create("window-x11", bytes + bytes / 4)
-            .map_err(|e| WindowError::system(what, e))?;
-        let fd = memory.as_fd().try_clone_to_owned();
-        let fd = fd.map_err(|e| WindowError::system(what, e))?;
-        let id = conn.generate_id().map_err(|e| failed(what, e))?;
-        let attached = conn.shm_attach_fd(id, fd, true).map_err(lost)?.check();
-        if note("attaching shared memory", attached).is_none() {
-            return Ok(false);
-        }
-        *slot = Some(Segment { id, memory });
-        Ok(true)
+        let (segment, _) = attach(conn, bytes + bytes / 4)?;
+        *slot = Some(segment);
+        Ok(())
     }
 
     /// Puts rectangles by shared memory.
@@ -247,12 +241,9 @@ impl SoftwarePresenter for Presenter {
                 self.link.ask_for_ready();
                 return Ok(Presented::Busy);
             };
-            self.is_shared = self.prepare(index, canvas.bytes().len())?;
-            if self.is_shared {
-                self.put_shared(index, canvas, rects)?;
-            }
-        }
-        if !self.is_shared {
+            self.prepare(index, canvas.bytes().len())?;
+            self.put_shared(index, canvas, rects)?;
+        } else {
             self.put_copied(canvas, rects)?;
         }
         self.link.conn.flush().map_err(lost)?;
@@ -285,12 +276,33 @@ fn short(n: u32) -> u16 {
     u16::try_from(n).unwrap_or(u16::MAX)
 }
 
-/// Tells whether the server takes shared memory by descriptor, which came with MIT-SHM 1.2.
-fn has_shm(conn: &impl Connection) -> bool {
+/// Makes memory of `bytes` and has the server attach it; the answer need not be waited for.
+fn attach(
+    conn: &XCBConnection,
+    bytes: usize,
+) -> Result<(Segment, VoidCookie<'_, XCBConnection>), WindowError> {
+    let what = "making memory for pictures";
+    let memory =
+        SharedMemory::create("window-x11", bytes).map_err(|e| WindowError::system(what, e))?;
+    let fd = memory.as_fd().try_clone_to_owned();
+    let fd = fd.map_err(|e| WindowError::system(what, e))?;
+    let id = conn.generate_id().map_err(|e| failed(what, e))?;
+    let cookie = conn.shm_attach_fd(id, fd, true).map_err(lost)?;
+    Ok((Segment { id, memory }, cookie))
+}
+
+/// Tells whether the server takes memory by descriptor, which came with MIT-SHM 1.2: asks, and tries.
+fn takes_memory(conn: &XCBConnection) -> Result<bool, WindowError> {
     let present = conn.extension_information(shm::X11_EXTENSION_NAME);
     if !matches!(present, Ok(Some(_))) {
-        return false;
+        return Ok(false);
     }
     let version = || conn.shm_query_version().ok()?.reply().ok();
-    version().is_some_and(|v| (v.major_version, v.minor_version) >= (1, 2))
+    if version().is_none_or(|v| (v.major_version, v.minor_version) < (1, 2)) {
+        return Ok(false);
+    }
+    let (probe, cookie) = attach(conn, 4096)?;
+    let attached = note("attaching shared memory", cookie.check());
+    note("detaching a segment", conn.shm_detach(probe.id).map(drop));
+    Ok(attached.is_some())
 }
