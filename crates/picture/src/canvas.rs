@@ -4,11 +4,24 @@ use crate::geometry::Size;
 
 /// A picture in physical buffer pixels, rows back to back, bytes B, G, R, X (XRGB8888, little-endian).
 ///
-/// The fourth byte has no meaning: a guest's BGRA rows are copied in as they are.
+/// The fourth byte has no meaning and is set in whatever is drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Canvas {
     size: Size,
     pixels: Vec<u8>,
+}
+
+/// The fourth byte of every pixel that is drawn, set: the format has no alpha, but some screenshot tools of Wayland
+/// compositors take it for one.
+pub(crate) const OPAQUE: u32 = 0xff00_0000;
+
+/// One black pixel.
+pub(crate) const BLACK: [u8; 4] = OPAQUE.to_le_bytes();
+
+/// Makes a row of pixels black.
+pub(crate) fn blacken(row: &mut [u8]) {
+    let (pixels, _) = row.as_chunks_mut::<4>();
+    pixels.fill(BLACK);
 }
 
 impl Canvas {

@@ -1,5 +1,6 @@
 //! What pixel values become on an SDR 8-bit target (kvmfr.md 4.8), by tables.
 
+use crate::canvas::OPAQUE;
 use crate::format::{PixelFormat, Transfer};
 
 /// Nits of SDR white, in PQ and scRGB pictures (ITU-R BT.2408).
@@ -221,11 +222,6 @@ impl Converter {
         self.transfer
     }
 
-    /// Tells whether stored pixels are B, G, R, X bytes already.
-    pub(crate) const fn is_copy(&self) -> bool {
-        matches!(self.kind, Kind::Bgra)
-    }
-
     /// Converts one pixel to blue, green, red; `None` if there are too few bytes.
     #[must_use]
     pub fn bgr(&self, pixel: &[u8]) -> Option<[u8; 3]> {
@@ -242,12 +238,12 @@ impl Converter {
     /// Runs `pixels` with the conversion of this format, so that the choice is made once a run.
     pub(crate) fn run(&self, pixels: impl PixelLoop) {
         match &self.kind {
-            Kind::Bgra => pixels.run(|p: &[u8; 4]| *p),
+            Kind::Bgra => pixels.run(|&p: &[u8; 4]| (u32::from_le_bytes(p) | OPAQUE).to_le_bytes()),
             // As a word, which compilers turn into vector instructions of any processor.
             Kind::Rgba => pixels.run(|&p: &[u8; 4]| {
                 let word = u32::from_le_bytes(p);
-                let swapped = word & 0xff00_ff00 | (word & 0xff) << 16 | word >> 16 & 0xff;
-                swapped.to_le_bytes()
+                let swapped = word & 0x0000_ff00 | (word & 0xff) << 16 | word >> 16 & 0xff;
+                (swapped | OPAQUE).to_le_bytes()
             }),
             Kind::Bgr24 => pixels.run(|&[b, g, r]: &[u8; 3]| [b, g, r, 0xff]),
             Kind::Rgb24 => pixels.run(|&[r, g, b]: &[u8; 3]| [b, g, r, 0xff]),

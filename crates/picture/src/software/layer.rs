@@ -1,6 +1,6 @@
 //! The simple layers: bars, dimming, messages.
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, OPAQUE, blacken};
 use crate::geometry::BufferRect;
 use crate::text::TextBitmap;
 
@@ -30,7 +30,7 @@ pub(super) fn fill_around(canvas: &mut Canvas, rect: BufferRect, target: BufferR
         return;
     }
     if inside.is_empty() {
-        for_rows(canvas, rect, |row, _| row.fill(0));
+        for_rows(canvas, rect, |row, _| blacken(row));
         return;
     }
     // Not negative: `inside` lies in `rect`.
@@ -38,10 +38,10 @@ pub(super) fn fill_around(canvas: &mut Canvas, rect: BufferRect, target: BufferR
     let right = left + inside.width as usize * 4;
     for_rows(canvas, rect, |row, y| {
         if y < inside.y || i64::from(y) >= inside.bottom() {
-            row.fill(0);
+            blacken(row);
         } else {
-            row[..left].fill(0);
-            row[right..].fill(0);
+            blacken(&mut row[..left]);
+            blacken(&mut row[right..]);
         }
     });
 }
@@ -49,7 +49,11 @@ pub(super) fn fill_around(canvas: &mut Canvas, rect: BufferRect, target: BufferR
 /// Halves the brightness.
 pub(super) fn dim(canvas: &mut Canvas, rect: BufferRect) {
     for_rows(canvas, rect, |row, _| {
-        row.iter_mut().for_each(|byte| *byte >>= 1);
+        let (pixels, _) = row.as_chunks_mut::<4>();
+        for pixel in pixels {
+            let half = u32::from_le_bytes(*pixel) >> 1 & 0x007f_7f7f;
+            *pixel = (half | OPAQUE).to_le_bytes();
+        }
     });
 }
 

@@ -1,5 +1,6 @@
 //! Reading a frame's pixels in the order in which they are shown.
 
+use crate::canvas::{BLACK, blacken};
 use crate::convert::{Converter, PixelLoop};
 use crate::frame::FrameLayout;
 use crate::geometry::{Rotation, Size};
@@ -37,7 +38,7 @@ impl<'a> Source<'a> {
         let count = (out.len() / 4) as u32;
         let size = self.turn.size(self.frame);
         if y >= size.height || u64::from(x) + u64::from(count) > u64::from(size.width) {
-            out.fill(0);
+            blacken(out);
             return;
         }
         let Size { width, height } = self.frame;
@@ -56,18 +57,14 @@ impl<'a> Source<'a> {
         let end = start + out.len() / 4 * bytes_per_pixel;
         let pixels = self.bytes.get(start..end).filter(|_| y < self.rows);
         let Some(pixels) = pixels else {
-            out.fill(0);
+            blacken(out);
             return;
         };
-        if self.converter.is_copy() && !is_reversed {
-            out.copy_from_slice(pixels);
-        } else {
-            self.converter.run(RowLoop {
-                pixels,
-                out,
-                is_reversed,
-            });
-        }
+        self.converter.run(RowLoop {
+            pixels,
+            out,
+            is_reversed,
+        });
     }
 
     /// Pixels of stored column `x` from row `y` on, downwards or upwards.
@@ -124,7 +121,7 @@ impl PixelLoop for ColumnLoop<'_> {
             let pixel = bytes.get(start..).and_then(|rest| rest.first_chunk::<N>());
             *out = match pixel {
                 Some(pixel) if y < rows as usize => convert(pixel),
-                _ => [0; 4],
+                _ => BLACK,
             };
             // Past the last pixel the row may wrap round; it is not used again.
             y = y.wrapping_add_signed(self.step);

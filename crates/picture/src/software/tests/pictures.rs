@@ -317,7 +317,7 @@ fn dimming_halves_the_picture_but_not_the_message() {
         ..scene
     };
     compositor.compose(&mut canvas, &plain, &Damage::NONE);
-    assert!(canvas.bytes().iter().all(|&b| b == 201));
+    assert!(is_all(&canvas, 201));
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn without_a_picture_there_is_black_and_the_message() {
         ..Scene::default()
     };
     compositor.compose(&mut canvas, &scene, &Damage::FULL);
-    assert!(canvas.bytes().iter().all(|&b| b == 0));
+    assert!(is_all(&canvas, 0));
 }
 
 #[test]
@@ -383,4 +383,12 @@ fn screenshot_is_upright_and_has_the_pointer() {
     assert_eq!(image.rgb(1, 0), Some([2, 1, b'a']));
     assert_eq!(image.rgb(1, 2), Some([9, 9, 9]));
     assert_eq!(screenshot(&layout, &[], None).rgb(0, 0), Some([0, 0, 0]));
+}
+
+/// Tells whether every pixel is opaque and has this value in all three channels.
+fn is_all(canvas: &Canvas, value: u8) -> bool {
+    canvas
+        .bytes()
+        .chunks_exact(4)
+        .all(|pixel| pixel == [value, value, value, 0xff])
 }
