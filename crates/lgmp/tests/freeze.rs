@@ -3,85 +3,28 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use ivshmem::{AccessError, SharedMemory};
 use lgmp::{
-    Block, Client, Geometry, Host, HostBuilder, HostQueue, QueueError, QueueSpec, SendError, Slots,
+    Block, Client, Geometry, Host, HostBuilder, HostQueue, QueueError, QueueSpec, SendError,
     SubscribeError, WireVersion,
 };
+use support::frail::Frail;
 use support::{get8, get64};
 
-/// Shared memory whose user freezes for 600 ms whenever `is_icy`, at each look at the clock.
-struct Icy {
-    memory: SharedMemory,
-    is_icy: AtomicBool,
-    millis: AtomicU64,
-}
-
-impl Slots for Icy {
-    type U8 = AtomicU8;
-    type U32 = AtomicU32;
-    type U64 = AtomicU64;
-
-    fn size(&self) -> usize {
-        Slots::size(&self.memory)
-    }
-    fn u8(&self, at: usize) -> Result<&AtomicU8, AccessError> {
-        Slots::u8(&self.memory, at)
-    }
-    fn u32(&self, at: usize) -> Result<&AtomicU32, AccessError> {
-        Slots::u32(&self.memory, at)
-    }
-    fn u64(&self, at: usize) -> Result<&AtomicU64, AccessError> {
-        Slots::u64(&self.memory, at)
-    }
-    fn copy_out(&self, at: usize, into: &mut [u8]) -> Result<(), AccessError> {
-        self.memory.copy_out(at, into)
-    }
-    fn copy_in(&self, at: usize, from: &[u8]) -> Result<(), AccessError> {
-        self.memory.copy_in(at, from)
-    }
-    fn zero(&self, at: usize, len: usize) -> Result<(), AccessError> {
-        self.memory.zero(at, len)
-    }
-    fn fence(&self, order: Ordering) {
-        self.memory.fence(order);
-    }
-    fn is_faulted(&self) -> bool {
-        false
-    }
-    fn uptime(&self) -> Duration {
-        let step = if self.is_icy.load(Ordering::Relaxed) {
-            600
-        } else {
-            0
-        };
-        Duration::from_millis(self.millis.fetch_add(step, Ordering::Relaxed))
-    }
-    fn relax(&self, _attempt: u32) {
-        self.millis.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 struct Scene {
-    memory: Arc<Icy>,
+    memory: Arc<Frail>,
     geometry: &'static Geometry,
-    host: Host<Icy>,
-    queue: HostQueue<Icy>,
+    host: Host<Frail>,
+    queue: HostQueue<Frail>,
     block: Block,
-    client: Client<Icy>,
+    client: Client<Frail>,
     now: u64,
 }
 
 impl Scene {
     fn new(version: WireVersion) -> Self {
-        let memory = Arc::new(Icy {
-            memory: SharedMemory::create("lgmp-icy", 64 * 1024).expect("a memfd"),
-            is_icy: AtomicBool::new(false),
-            millis: AtomicU64::new(0),
-        });
+        let memory = Frail::new(support::memory(64 * 1024));
         let mut builder = HostBuilder::new(Arc::clone(&memory), version, b"").expect("room");
         let spec = QueueSpec {
             id: 1,

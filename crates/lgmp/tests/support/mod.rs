@@ -1,6 +1,8 @@
 //! Raw access to a memory for tests that look at bytes or damage them.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod frail;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
