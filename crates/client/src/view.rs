@@ -16,6 +16,9 @@ use crate::stats::Stats;
 /// How soon a drawing is tried again that the display server had no buffer for, if it does not say when it has.
 const BUSY_RETRY: Nanos = Nanos::from_millis(16);
 
+/// Most events of the relay that are taken in before a drawing.
+const EVENTS_A_DRAWING: u32 = 4;
+
 /// What the main thread tells the view.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ViewCommand {
@@ -108,32 +111,50 @@ impl View {
                 deadline = earliest(deadline, Some(stats.due()));
             }
             self.report();
-            match self.reader.next(&self.waker, deadline) {
-                Event::Connected(info) => {
-                    log_session(info);
-                    self.session.connected();
+            // What has come together is drawn together: only the first look may wait.
+            let mut deadline = deadline;
+            for _ in 0..EVENTS_A_DRAWING {
+                if !self.take_event(deadline, &mut damage, &mut fresh) {
+                    break;
                 }
-                Event::Missing(link) => {
-                    tracing::info!("{link}");
-                    self.session.missing(link.to_string(), MonotonicClock.now());
-                }
-                Event::Frame(frame) => take_over(
-                    frame,
-                    self.renderer.as_mut(),
-                    &mut self.session,
-                    self.stats.as_mut(),
-                    &mut damage,
-                    &mut fresh,
-                ),
-                Event::Pointer(update) => {
-                    self.session.pointer(update.state, update.shape);
-                    if let Some(stats) = &mut self.stats {
-                        stats.pointer();
-                    }
-                }
-                _ => {}
+                deadline = Some(now);
             }
         }
+    }
+
+    /// Takes one thing in that happened until `deadline`; tells whether there was one of the relay's.
+    fn take_event(
+        &mut self,
+        deadline: Option<Nanos>,
+        damage: &mut Damage,
+        fresh: &mut Fresh,
+    ) -> bool {
+        match self.reader.next(&self.waker, deadline) {
+            Event::Connected(info) => {
+                log_session(info);
+                self.session.connected();
+            }
+            Event::Missing(link) => {
+                tracing::info!("{link}");
+                self.session.missing(link.to_string(), MonotonicClock.now());
+            }
+            Event::Frame(frame) => take_over(
+                frame,
+                self.renderer.as_mut(),
+                &mut self.session,
+                self.stats.as_mut(),
+                damage,
+                fresh,
+            ),
+            Event::Pointer(update) => {
+                self.session.pointer(update.state, update.shape);
+                if let Some(stats) = &mut self.stats {
+                    stats.pointer();
+                }
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// Draws the scene; returns when to try again if the display server was busy.
