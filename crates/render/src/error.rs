@@ -79,6 +79,9 @@ pub enum RenderError {
         /// The driver's words.
         log: String,
     },
+    /// The display server is gone, and the window with it.
+    #[error("the connection to the display server is lost")]
+    DisplayLost,
     /// The GPU was reset; the renderer must be made anew.
     #[error("the GPU was reset and the drawing context is lost")]
     ContextLost,

@@ -151,3 +151,29 @@ fn a_window_that_goes_away_is_no_panic() {
         assert!(!error.to_string().is_empty());
     }
 }
+
+#[test]
+fn a_server_that_goes_away_is_an_error_and_no_hang() {
+    let Some(server) = Server::start(SCREEN) else {
+        return;
+    };
+    let window = Window::open(&server, FRAME);
+    let Some(mut renderer) = renderer(&window, FRAME, &RenderOptions::default()) else {
+        return;
+    };
+    let scene = Scene::default();
+    renderer.draw(&scene).unwrap();
+    renderer.present().unwrap();
+    drop(server);
+    renderer.invalidate();
+    let outcome = renderer.draw(&scene);
+    assert!(
+        matches!(outcome, Err(RenderError::DisplayLost)),
+        "{outcome:?}"
+    );
+    let outcome = renderer.present();
+    assert!(
+        matches!(outcome, Err(RenderError::DisplayLost)),
+        "{outcome:?}"
+    );
+}

@@ -7,6 +7,7 @@ mod config;
 pub(crate) mod egl;
 mod native;
 mod wayland;
+mod xcb;
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -78,7 +79,7 @@ impl Context {
         // SAFETY: the handle is valid while its owner lives, and `open` keeps the owner until the display is closed.
         let mut this = unsafe { Self::open(&platform, Some(owner)) }?;
         // SAFETY: as above; the window is dropped before its owner (see `drop`).
-        this.window = Some(unsafe { Window::of(window, size) }?);
+        this.window = Some(unsafe { Window::of(display, window, size) }?);
         let configs = config::suitable(
             &this.egl,
             this.display,
@@ -290,8 +291,15 @@ impl Context {
         }
     }
 
-    /// Makes the context current on this thread, if it is not.
+    /// Makes the context current on this thread, if it is not; fails if there is nothing left to draw on.
     pub(crate) fn make_current(&self) -> Result<(), RenderError> {
+        if self
+            .window
+            .as_ref()
+            .is_some_and(|window| !window.is_alive())
+        {
+            return Err(RenderError::DisplayLost);
+        }
         if self.context.is_some() && self.egl.get_current_context() == self.context {
             return Ok(());
         }

@@ -5,9 +5,10 @@ use std::ptr;
 
 use khronos_egl as egl;
 use picture::Size;
-use raw_window_handle::{RawDisplayHandle, RawWindowHandle};
+use raw_window_handle::{RawDisplayHandle, RawWindowHandle, XcbDisplayHandle};
 
 use super::wayland::WaylandWindow;
+use super::xcb::Connection;
 use crate::error::RenderError;
 
 /// `EGL_PLATFORM_XCB_EXT` of EGL_EXT_platform_xcb.
@@ -85,7 +86,7 @@ impl Platform {
 /// A window in the form that EGL wants.
 pub(super) enum Window {
     /// An `xcb_window_t`; EGL wants its address.
-    Xcb(Box<u32>),
+    Xcb(Box<u32>, Connection),
     /// A `Window` of Xlib; EGL wants its address.
     Xlib(Box<c_ulong>),
     /// A `wl_egl_window`.
@@ -96,10 +97,27 @@ impl Window {
     /// The window behind a handle.
     ///
     /// # Safety
-    /// The handle must outlive the result.
-    pub(super) unsafe fn of(handle: RawWindowHandle, size: Size) -> Result<Self, RenderError> {
+    /// Both handles must outlive the result.
+    pub(super) unsafe fn of(
+        display: RawDisplayHandle,
+        handle: RawWindowHandle,
+        size: Size,
+    ) -> Result<Self, RenderError> {
         match handle {
-            RawWindowHandle::Xcb(handle) => Ok(Self::Xcb(Box::new(handle.window.get()))),
+            RawWindowHandle::Xcb(handle) => {
+                let RawDisplayHandle::Xcb(XcbDisplayHandle {
+                    connection: Some(connection),
+                    ..
+                }) = display
+                else {
+                    return Err(RenderError::Handle {
+                        reason: "its connection is of another kind".to_owned(),
+                    });
+                };
+                // SAFETY: a valid connection by raw-window-handle's contract; it outlives the result by the caller's.
+                let connection = unsafe { Connection::new(connection) }?;
+                Ok(Self::Xcb(Box::new(handle.window.get()), connection))
+            }
             RawWindowHandle::Xlib(handle) => Ok(Self::Xlib(Box::new(handle.window))),
             RawWindowHandle::Wayland(handle) => {
                 // SAFETY: a valid `wl_surface` by raw-window-handle's contract; it outlives the result by the caller's.
@@ -115,7 +133,7 @@ impl Window {
     /// The address that EGL wants.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         match self {
-            Self::Xcb(window) => ptr::from_ref::<u32>(window).cast_mut().cast(),
+            Self::Xcb(window, _) => ptr::from_ref::<u32>(window).cast_mut().cast(),
             Self::Xlib(window) => ptr::from_ref::<c_ulong>(window).cast_mut().cast(),
             Self::Wayland(window) => window.as_ptr(),
         }
@@ -125,6 +143,14 @@ impl Window {
     pub(super) fn resize(&self, size: Size) {
         if let Self::Wayland(window) = self {
             window.resize(size);
+        }
+    }
+
+    /// Tells whether the display server is still there, as far as can be seen.
+    pub(super) fn is_alive(&self) -> bool {
+        match self {
+            Self::Xcb(_, connection) => connection.is_alive(),
+            Self::Xlib(_) | Self::Wayland(_) => true,
         }
     }
 
