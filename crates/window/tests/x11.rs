@@ -1,5 +1,7 @@
 //! Windows on a real X server, with and without a window manager.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::process::Command;

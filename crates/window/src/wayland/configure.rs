@@ -50,6 +50,7 @@ pub(crate) struct Tracker {
     pending: VecDeque<Pending>,
     newest: Target,
     applied: Option<Target>,
+    has_answered: bool,
 }
 
 impl Tracker {
@@ -59,12 +60,18 @@ impl Tracker {
             pending: VecDeque::with_capacity(MAX_PENDING),
             newest: target,
             applied: None,
+            has_answered: false,
         }
     }
 
     /// The newest wish.
     pub(crate) const fn target(&self) -> Target {
         self.newest
+    }
+
+    /// The logical size on screen.
+    pub(crate) fn applied_size(&self) -> Option<Size> {
+        self.applied.map(|target| target.logical)
     }
 
     /// Tells whether what is on screen meets the newest wish, so that nothing needs a commit.
@@ -133,6 +140,7 @@ impl Tracker {
         }
         let target = target.filter(|t| self.applied != Some(*t));
         self.applied = target.or(self.applied);
+        self.has_answered |= serial.is_some();
         Answer {
             serial,
             target,
@@ -154,8 +162,15 @@ impl Tracker {
                 scale: Scale::Whole(1),
             });
         }
+        // The first commit must answer the first configure event, whatever its size is.
+        let first = self.pending.front().filter(|_| !self.has_answered);
+        let serial = first.and_then(|p| p.serial);
+        if serial.is_some() {
+            self.has_answered = true;
+            self.pending.pop_front();
+        }
         Answer {
-            serial: None,
+            serial,
             target: None,
             unscaled,
         }
@@ -246,6 +261,16 @@ mod tests {
         // The right size afterwards has to set the scale again.
         let _ = t.configured(2, SMALL);
         assert_eq!(t.commit(Size::new(1280, 960)).target, Some(t.target()));
+    }
+
+    #[test]
+    fn the_first_commit_answers_the_first_configure_whatever_its_size() {
+        let mut t = tracker();
+        let _ = t.configured(1, LARGE);
+        let _ = t.configured(2, SMALL);
+        assert_eq!(t.commit(Size::new(5, 5)).serial, Some(1));
+        assert_eq!(t.commit(Size::new(5, 5)).serial, None);
+        assert_eq!(t.commit(SMALL).serial, Some(2));
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl WaylandWindow {
             idle_manager: globals.bind(&handle, 1..=1, Quiet).ok(),
             idle_inhibitor: None,
             suggestion: Suggestion::default(),
+            own_resize: None,
             floating: clamp_size(config.size),
             is_floating: true,
             is_full_screen: false,

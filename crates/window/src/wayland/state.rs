@@ -18,7 +18,7 @@ use wayland_protocols::wp::idle_inhibit::zv1::client::zwp_idle_inhibitor_v1::Zwp
 
 use super::seat::Seats;
 use super::shell::Shell;
-use super::toplevel::Suggestion;
+use super::toplevel::{OwnResize, Role, Suggestion};
 use crate::WindowEvent;
 use crate::geometry::Scale;
 
@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(super) idle_inhibitor: Option<ZwpIdleInhibitorV1>,
     /// Collects a configure sequence until `xdg_surface.configure` ends it.
     pub(super) suggestion: Suggestion,
+    /// A size that the program asked for and that the compositor may not know yet.
+    pub(super) own_resize: Option<OwnResize>,
     /// The logical size when the window is neither maximised, tiled nor full screen.
     pub(super) floating: Size,
     pub(super) is_floating: bool,
@@ -57,7 +59,17 @@ pub(crate) struct State {
 impl State {
     /// Moves what happened to `events`.
     pub(super) fn report(&mut self, events: &mut Vec<WindowEvent>) {
-        let target = self.shell.tracker().target();
+        let tracker = self.shell.tracker();
+        let target = tracker.target();
+        let on_screen = tracker.applied_size();
+        drop(tracker);
+        if let Some(own) = &mut self.own_resize
+            && !own.is_asked
+            && on_screen == Some(own.to)
+        {
+            own.is_asked = true;
+            self.shell.conn.display().sync(&self.shell.queue, Role);
+        }
         let now = (target.buffer(), target.scale);
         if self.is_configured && self.reported != Some(now) {
             self.reported = Some(now);

@@ -2,6 +2,7 @@
 
 use picture::Size;
 use smithay_client_toolkit::dispatch2::Dispatch2;
+use wayland_client::protocol::wl_callback::{self, WlCallback};
 use wayland_client::{Connection, QueueHandle};
 use wayland_protocols::wp::fractional_scale::v1::client::wp_fractional_scale_v1::{
     self, WpFractionalScaleV1,
@@ -74,6 +75,39 @@ impl Suggestion {
     }
 }
 
+/// A resize by the program, from the request until the compositor has seen the buffer.
+///
+/// Configure events that were on their way meanwhile still name the old size, and would undo it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OwnResize {
+    pub(super) from: Size,
+    pub(super) to: Size,
+    /// The buffer has been committed, and the compositor was asked to say when it is past that.
+    pub(super) is_asked: bool,
+}
+
+impl OwnResize {
+    /// The size to take when a configure event says `size`.
+    fn corrected(&self, size: Size, suggestion: &Suggestion) -> Size {
+        let is_stale = suggestion.is_floating() && !suggestion.is_resizing && size == self.from;
+        if is_stale { self.to } else { size }
+    }
+}
+
+impl Dispatch2<WlCallback, State> for Role {
+    fn event(
+        &self,
+        state: &mut State,
+        _: &WlCallback,
+        _: wl_callback::Event,
+        _: &Connection,
+        _: &QueueHandle<State>,
+    ) {
+        // A newer resize is still to be asked about.
+        state.own_resize = state.own_resize.filter(|own| !own.is_asked);
+    }
+}
+
 impl Dispatch2<XdgWmBase, State> for Role {
     fn event(
         &self,
@@ -123,7 +157,10 @@ impl Dispatch2<XdgSurface, State> for Role {
             return;
         };
         let suggestion = state.suggestion;
-        let size = suggestion.size(state.floating, state.aspect);
+        let mut size = suggestion.size(state.floating, state.aspect);
+        if let Some(own) = &state.own_resize {
+            size = own.corrected(size, &suggestion);
+        }
         state.is_floating = suggestion.is_floating();
         if state.is_floating {
             state.floating = size;
@@ -189,6 +226,23 @@ mod tests {
         assert_eq!(full.size(FLOATING, wide), Size::new(1600, 1600));
         assert!(full.full_screen && !full.is_floating());
         assert!(!Suggestion::parse(5, 5, &states(&[1])).is_floating());
+    }
+
+    #[test]
+    fn a_configure_from_before_our_own_resize_does_not_undo_it() {
+        let own = OwnResize {
+            from: FLOATING,
+            to: Size::new(640, 360),
+            is_asked: false,
+        };
+        let stale = Suggestion::parse(1024, 768, &states(&[4]));
+        assert_eq!(own.corrected(FLOATING, &stale), Size::new(640, 360));
+        // The user's own resizing, a full screen and other sizes are meant.
+        let dragged = Suggestion::parse(1024, 768, &states(&[3]));
+        assert_eq!(own.corrected(FLOATING, &dragged), FLOATING);
+        let full = Suggestion::parse(1024, 768, &states(&[2]));
+        assert_eq!(own.corrected(FLOATING, &full), FLOATING);
+        assert_eq!(own.corrected(Size::new(7, 7), &stale), Size::new(7, 7));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use smithay_client_toolkit::activation::RequestData;
 use super::open::set_limits;
 use super::shell::{Shell, lost};
 use super::state::{Quiet, State};
+use super::toplevel::OwnResize;
 use crate::{WindowError, WindowEvent, WindowWaker};
 
 /// A window on a Wayland compositor.
@@ -88,10 +89,15 @@ impl WaylandWindow {
         if !state.is_resizable {
             set_limits(&state.shell.toplevel, state.floating, logical);
         }
-        state.floating = logical;
-        if state.is_floating {
+        if state.is_floating && logical != tracker.target().logical {
+            state.own_resize = Some(OwnResize {
+                from: tracker.target().logical,
+                to: logical,
+                is_asked: false,
+            });
             tracker.resized(logical);
         }
+        state.floating = logical;
         drop(tracker);
         self.flush();
     }

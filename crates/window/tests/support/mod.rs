@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use picture::{BufferRect, Canvas, Size};
 use window::{Presented, SoftwarePresenter, Window, WindowError, WindowEvent};
 
-pub mod compositor;
-pub mod xserver;
+pub(crate) mod compositor;
+pub(crate) mod xserver;
 
 /// How long anything may take that another process has to do.
-pub const LIMIT: Duration = Duration::from_secs(15);
+pub(crate) const LIMIT: Duration = Duration::from_secs(15);
 
 /// Finds a program; tells loudly if a test cannot run without it.
-pub fn has_program(name: &str, test: &str) -> bool {
+pub(crate) fn has_program(name: &str, test: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
     if !found {
@@ -25,14 +25,14 @@ pub fn has_program(name: &str, test: &str) -> bool {
 }
 
 /// A process that ends with the test.
-pub struct Process(pub Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         Self(command.spawn().expect("the program starts"))
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
     }
@@ -45,7 +45,7 @@ impl Drop for Process {
 }
 
 /// Waits until something is there.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -57,7 +57,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Dispatches until `done` says so about all events that came meanwhile, which are returned.
-pub fn pump(
+pub(crate) fn pump(
     window: &mut Window,
     what: &str,
     mut done: impl FnMut(&Window, &[WindowEvent]) -> bool,
@@ -77,21 +77,21 @@ pub fn pump(
 }
 
 /// Dispatches until an event comes.
-pub fn pump_event(window: &mut Window, event: &WindowEvent) -> Vec<WindowEvent> {
+pub(crate) fn pump_event(window: &mut Window, event: &WindowEvent) -> Vec<WindowEvent> {
     pump(window, &format!("{event:?}"), |_, events| {
         events.contains(event)
     })
 }
 
 /// Dispatches until the window's buffers have a size.
-pub fn pump_size(window: &mut Window, size: Size) {
+pub(crate) fn pump_size(window: &mut Window, size: Size) {
     pump(window, &format!("{size:?}"), |window, _| {
         window.buffer_size() == size
     });
 }
 
 /// Dispatches until the server is found gone.
-pub fn pump_until_lost(window: &mut Window) -> WindowError {
+pub(crate) fn pump_until_lost(window: &mut Window) -> WindowError {
     let start = Instant::now();
     let mut events = Vec::new();
     loop {
@@ -103,7 +103,7 @@ pub fn pump_until_lost(window: &mut Window) -> WindowError {
 }
 
 /// Presents, dispatching while all buffers are busy.
-pub fn present(
+pub(crate) fn present(
     window: &mut Window,
     presenter: &mut dyn SoftwarePresenter,
     canvas: &Canvas,
@@ -120,7 +120,7 @@ pub fn present(
 }
 
 /// Fills a rectangle of a canvas.
-pub fn fill(canvas: &mut Canvas, rect: BufferRect, bgr: [u8; 3]) {
+pub(crate) fn fill(canvas: &mut Canvas, rect: BufferRect, bgr: [u8; 3]) {
     let rect = rect.intersection(BufferRect::of_size(canvas.size()));
     let pitch = canvas.pitch_bytes();
     for y in rect.y as usize..rect.y as usize + rect.height as usize {
@@ -132,7 +132,7 @@ pub fn fill(canvas: &mut Canvas, rect: BufferRect, bgr: [u8; 3]) {
 }
 
 /// A picture in which no two of a few thousand neighbouring pixels are alike.
-pub fn pattern(size: Size) -> Canvas {
+pub(crate) fn pattern(size: Size) -> Canvas {
     let mut canvas = Canvas::new(size);
     let pitch = canvas.pitch_bytes();
     for y in 0..size.height as usize {
@@ -152,27 +152,27 @@ pub fn pattern(size: Size) -> Canvas {
 
 /// A picture read from a screen.
 #[derive(Debug)]
-pub struct Shot {
-    pub size: Size,
+pub(crate) struct Shot {
+    pub(crate) size: Size,
     /// B, G, R of each pixel.
-    pub pixels: Vec<[u8; 3]>,
+    pub(crate) pixels: Vec<[u8; 3]>,
 }
 
 impl Shot {
-    pub fn at(&self, x: u32, y: u32) -> Option<[u8; 3]> {
+    pub(crate) fn at(&self, x: u32, y: u32) -> Option<[u8; 3]> {
         let index = y as usize * self.size.width as usize + x as usize;
         self.pixels.get(index).copied()
     }
 
     /// Tells whether `canvas` is to be seen with its top left corner at a place.
-    pub fn shows(&self, canvas: &Canvas, left: u32, top: u32) -> bool {
+    pub(crate) fn shows(&self, canvas: &Canvas, left: u32, top: u32) -> bool {
         let size = canvas.size();
         (0..size.height)
             .all(|y| (0..size.width).all(|x| self.at(left + x, top + y) == canvas.bgr(x, y)))
     }
 
     /// Finds where `canvas` is to be seen.
-    pub fn find(&self, canvas: &Canvas) -> Option<(u32, u32)> {
+    pub(crate) fn find(&self, canvas: &Canvas) -> Option<(u32, u32)> {
         let size = canvas.size();
         let lefts = || 0..=self.size.width.saturating_sub(size.width);
         let mut tops = 0..=self.size.height.saturating_sub(size.height);
@@ -180,7 +180,7 @@ impl Shot {
     }
 
     /// Reads a binary PPM file's contents.
-    pub fn from_ppm(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_ppm(bytes: &[u8]) -> Option<Self> {
         let mut words = Vec::new();
         let mut at = 0;
         while words.len() < 4 {
@@ -198,11 +198,11 @@ impl Shot {
 }
 
 /// Tells whether this process may change users.
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// Tells whether a path is a socket that answers.
-pub fn answers(path: &Path) -> bool {
+pub(crate) fn answers(path: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(path).is_ok()
 }

@@ -16,22 +16,22 @@ use x11rb::rust_connection::RustConnection;
 use super::{Process, Shot, has_program, wait_for};
 
 /// A running Xvfb of 1280 by 720.
-pub struct XServer {
+pub(crate) struct XServer {
     manager: Option<Process>,
     server: Process,
-    pub display: String,
-    pub conn: RustConnection,
-    pub root: XWindow,
+    pub(crate) display: String,
+    pub(crate) conn: RustConnection,
+    pub(crate) root: XWindow,
 }
 
 impl XServer {
     /// Starts a server; `None` (and a loud note) if it is not installed.
-    pub fn start(test: &str) -> Option<Self> {
+    pub(crate) fn start(test: &str) -> Option<Self> {
         Self::start_with(test, &[])
     }
 
     /// Starts a server with further arguments.
-    pub fn start_with(test: &str, arguments: &[&str]) -> Option<Self> {
+    pub(crate) fn start_with(test: &str, arguments: &[&str]) -> Option<Self> {
         if !has_program("Xvfb", test) {
             return None;
         }
@@ -69,7 +69,7 @@ impl XServer {
     }
 
     /// Starts openbox; `false` (and a loud note) if it is not installed.
-    pub fn manage(&mut self, test: &str) -> bool {
+    pub(crate) fn manage(&mut self, test: &str) -> bool {
         if !has_program("openbox", test) {
             return false;
         }
@@ -100,16 +100,16 @@ impl XServer {
         true
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.server.kill();
     }
 
-    pub fn atom(&self, name: &str) -> u32 {
+    pub(crate) fn atom(&self, name: &str) -> u32 {
         let cookie = self.conn.intern_atom(false, name.as_bytes()).unwrap();
         cookie.reply().unwrap().atom
     }
 
-    pub fn words(&self, window: XWindow, property: u32) -> Vec<u32> {
+    pub(crate) fn words(&self, window: XWindow, property: u32) -> Vec<u32> {
         let kind = AtomEnum::ANY;
         let cookie = self
             .conn
@@ -118,7 +118,7 @@ impl XServer {
         reply.value32().map(Iterator::collect).unwrap_or_default()
     }
 
-    pub fn bytes(&self, window: XWindow, property: u32) -> Vec<u8> {
+    pub(crate) fn bytes(&self, window: XWindow, property: u32) -> Vec<u8> {
         let kind = AtomEnum::ANY;
         let cookie = self
             .conn
@@ -127,7 +127,7 @@ impl XServer {
     }
 
     /// The window of ours, found by its class anywhere in the tree.
-    pub fn find_window(&self, class: &str) -> XWindow {
+    pub(crate) fn find_window(&self, class: &str) -> XWindow {
         wait_for("the window", || self.search(self.root, class))
     }
 
@@ -143,7 +143,7 @@ impl XServer {
     }
 
     /// Where a window's content begins, and its size.
-    pub fn place(&self, window: XWindow) -> (i32, i32, Size) {
+    pub(crate) fn place(&self, window: XWindow) -> (i32, i32, Size) {
         let at = self.conn.translate_coordinates(window, self.root, 0, 0);
         let at = at.unwrap().reply().unwrap();
         let size = self.conn.get_geometry(window).unwrap().reply().unwrap();
@@ -152,12 +152,12 @@ impl XServer {
     }
 
     /// Tells whether a manager has put a frame around a window.
-    pub fn is_framed(&self, window: XWindow) -> bool {
+    pub(crate) fn is_framed(&self, window: XWindow) -> bool {
         let extents = self.words(window, self.atom("_NET_FRAME_EXTENTS"));
         extents.iter().any(|side| *side > 0)
     }
 
-    pub fn shot(&self) -> Shot {
+    pub(crate) fn shot(&self) -> Shot {
         let size = self.place(self.root).2;
         let (width, height) = (size.width as u16, size.height as u16);
         let image = self
@@ -174,7 +174,7 @@ impl XServer {
     }
 
     /// Sends a message to the manager, or to the window itself.
-    pub fn send(&self, to_window: bool, window: XWindow, kind: u32, data: [u32; 5]) {
+    pub(crate) fn send(&self, to_window: bool, window: XWindow, kind: u32, data: [u32; 5]) {
         let message = ClientMessageEvent::new(32, window, kind, data);
         let (to, mask) = if to_window {
             (window, EventMask::NO_EVENT)
@@ -187,7 +187,7 @@ impl XServer {
     }
 
     /// Makes the server believe in input: an event type of the core protocol, its detail, and a place.
-    pub fn fake(&self, kind: u8, detail: u8, x: i16, y: i16) {
+    pub(crate) fn fake(&self, kind: u8, detail: u8, x: i16, y: i16) {
         let root = self.root;
         let sent = self.conn.xtest_fake_input(kind, detail, 0, root, x, y, 0);
         sent.unwrap().check().unwrap();
