@@ -6,6 +6,8 @@
 #![deny(unsafe_code)]
 
 pub mod compositor;
+pub mod golden;
+pub mod grab;
 pub mod guest;
 pub mod paint;
 pub mod process;

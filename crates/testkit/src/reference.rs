@@ -277,24 +277,52 @@ fn with_pointer(
     } else {
         pointer.rows
     };
-    // The pointer's pixel that a desktop pixel shows, in the order of the turned desktop.
-    let pixel = |x: u32, y: u32| {
-        let (x, y) = unturned((x, y), turned, view.rotation);
-        let (x, y) = (
-            i64::from(x) - i64::from(pointer.x),
-            i64::from(y) - i64::from(pointer.y),
-        );
-        let is_on = (0..i64::from(pointer.width)).contains(&x) && (0..i64::from(seen)).contains(&y);
-        is_on.then_some((x as usize, y as usize))
+    let size = (i64::from(pointer.width), i64::from(seen));
+    // The pointer's pixel at a pixel of the turned desktop; one beside the pointer has a place outside its size.
+    let place = |x: i64, y: i64| {
+        let (w, h) = (i64::from(turned.0), i64::from(turned.1));
+        let (x, y) = match view.rotation % 4 {
+            0 => (x, y),
+            1 => (y, w - 1 - x),
+            2 => (w - 1 - x, h - 1 - y),
+            _ => (h - 1 - y, x),
+        };
+        (x - i64::from(pointer.x), y - i64::from(pointer.y))
     };
-    let (x, y) = (
-        centre(at.0, turned.0, to.0).0,
-        centre(at.1, turned.1, to.1).0,
+    let (x, y) = place(
+        centre(at.0, turned.0, to.0).0.into(),
+        centre(at.1, turned.1, to.1).0.into(),
     );
-    match pixel(x, y) {
-        Some((x, y)) => combine(under, pointer, seen as usize, x, y),
-        None => under,
+    if !((0..size.0).contains(&x) && (0..size.1).contains(&y)) {
+        return under;
     }
+    if pointer.kind != 0 || !is_linear(turned, to, view.scale) {
+        return combine(under, pointer, seen as usize, x as usize, y as usize);
+    }
+    // A colour pointer is scaled as the picture is, but ends where it ends; hidden colours do not count.
+    let position = |at: u32, from: u32, to: u32| {
+        let (whole, rest) = centre(at, from, to);
+        let position = f64::from(whole) + rest - 0.5;
+        (position.floor() as i64, position - position.floor())
+    };
+    let (left, fx) = position(at.0, turned.0, to.0);
+    let (top, fy) = position(at.1, turned.1, to.1);
+    let (mut rgb, mut covered) = ([0.0; 3], 0.0);
+    for (dx, dy, weight) in [
+        (0, 0, (1.0 - fx) * (1.0 - fy)),
+        (1, 0, fx * (1.0 - fy)),
+        (0, 1, (1.0 - fx) * fy),
+        (1, 1, fx * fy),
+    ] {
+        let (x, y) = place(left + dx, top + dy);
+        let (x, y) = (x.clamp(0, size.0 - 1), y.clamp(0, size.1 - 1));
+        let start = y as usize * pointer.pitch + x as usize * 4;
+        let p = &pointer.bytes[start..start + 4];
+        let part = weight * f64::from(p[3]) / 255.0;
+        covered += part;
+        rgb = [2, 1, 0].map(|i| rgb[2 - i] + part * f64::from(p[i]));
+    }
+    std::array::from_fn(|i| (rgb[i] + f64::from(under[i]) * (1.0 - covered)).round() as u8)
 }
 
 /// kvmfr.md 3.3; screens are stored red first here, the pointer blue first.
