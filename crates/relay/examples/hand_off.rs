@@ -1,6 +1,6 @@
 //! Measures how long a whole frame takes from the post until its last byte is in the reader's buffer.
 //!
-//! `cargo run --release -p relay --example hand_off`: a publisher and a follower on two threads; for each size the
+//! `cargo run --release -p relay --example hand_off [frames]`: a publisher and a follower on two threads; for each size the
 //! median and the 95th percentile in microseconds, beside one copy of the same bytes from private memory into the
 //! shared memory by the same routine.
 
@@ -17,14 +17,17 @@ use lgmp::{Client, Subscription};
 use picture::{Damage, FrameLayout, PixelFormat, Size};
 use relay::publisher::{FrameFlags, Image, Pixels, PublishError, Publisher, PublisherOptions};
 
+/// Frames of each size when not told otherwise.
 const FRAMES: u32 = 300;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     println!("size          copy us   p50 us   p95 us   p50/copy");
+    let frames = std::env::args().nth(1);
+    let frames = frames.map_or(Ok(FRAMES), |text| text.parse())?;
     for (width, height) in [(1920, 1080), (2560, 1440), (3840, 2160)] {
-        measure(Size::new(width, height))?;
+        measure(Size::new(width, height), frames)?;
     }
     Ok(())
 }
@@ -37,10 +40,12 @@ fn now_ms() -> u64 {
     MonotonicClock.now().as_millis().unsigned_abs()
 }
 
-fn measure(size: Size) -> Outcome<()> {
+fn measure(size: Size, count: u32) -> Outcome<()> {
     let layout = FrameLayout::packed(PixelFormat::Bgra8, size);
     let bytes = usize::try_from(layout.data_bytes())?;
     let memory = Arc::new(SharedMemory::create("hand-off", 128 << 20)?);
+    let pictures = [vec![0x11_u8; bytes], vec![0xee_u8; bytes]];
+    let one_copy = copy_time(&memory, &pictures, bytes, count)?;
     let options = PublisherOptions {
         version: Version::V20,
         description: SessionDescription::default(),
@@ -54,17 +59,17 @@ fn measure(size: Size) -> Outcome<()> {
     client.start(now_ms())?;
     let frames = client.subscribe(FRAME_QUEUE.id, now_ms())?;
 
-    let pictures = [vec![0x11_u8; bytes], vec![0xee_u8; bytes]];
-    let one_copy = copy_time(&memory, &pictures, bytes)?;
     let is_done = AtomicBool::new(false);
     let (told, arrived) = mpsc::channel();
     let mut times = Percentiles::default();
     std::thread::scope(|scope| -> Outcome<()> {
-        let follower = scope.spawn(|| {
-            let result = follow(&memory, frames, bytes, &is_done, &told);
+        let (memory, is_done) = (&*memory, &is_done);
+        // The follower owns its end of the channel, so that its failure ends the wait for it.
+        let follower = scope.spawn(move || {
+            let result = follow(memory, frames, bytes, is_done, &told);
             result.map_err(|error| error.to_string())
         });
-        for (picture, _) in pictures.iter().cycle().zip(0..FRAMES) {
+        for (picture, _) in pictures.iter().cycle().zip(0..count) {
             service.tick(MonotonicClock.now(), |_| {})?;
             let image = Image {
                 layout,
@@ -74,7 +79,10 @@ fn measure(size: Size) -> Outcome<()> {
             };
             let start = MonotonicClock.now();
             match publisher.publish(&image) {
-                Ok(_) => times.add(arrived.recv()? - start),
+                Ok(_) => match arrived.recv() {
+                    Ok(end) => times.add(end - start),
+                    Err(_) => break,
+                },
                 Err(PublishError::Busy) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -96,10 +104,15 @@ fn measure(size: Size) -> Outcome<()> {
 }
 
 /// One copy into the end of the memory, where nothing of the session lies at these sizes.
-fn copy_time(memory: &SharedMemory, pictures: &[Vec<u8>; 2], bytes: usize) -> Outcome<Percentiles> {
+fn copy_time(
+    memory: &SharedMemory,
+    pictures: &[Vec<u8>; 2],
+    bytes: usize,
+    count: u32,
+) -> Outcome<Percentiles> {
     let mut times = Percentiles::default();
     let at = memory.len() - bytes;
-    for (picture, _) in pictures.iter().cycle().zip(0..FRAMES / 3) {
+    for (picture, _) in pictures.iter().cycle().zip(0..count) {
         let start = MonotonicClock.now();
         let rows = Rows::single(bytes);
         memory
