@@ -38,8 +38,9 @@ impl Source {
         let bgrx: Vec<u8> = painted
             .bytes()
             .chunks_exact(3)
-            .flat_map(|p| [p[2], p[1], p[0], 0])
+            .flat_map(|p| [p[2], p[1], p[0], 0xff])
             .collect();
+        // weston-screenshooter takes the unused byte for alpha.
         server.set_background(640, 480, &bgrx)?;
         let folder = tempfile::tempdir()?;
         server.run("xdotool", &["mousemove", "600", "440"])?;
