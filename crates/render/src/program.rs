@@ -136,7 +136,8 @@ impl Stage {
     ) -> Result<Self, RenderError> {
         let mut fragment = vec![sampling.define(), include_str!("shader/picture.frag")];
         fragment.extend(main);
-        let program = gl.program(name, &[include_str!("shader/rects.vert")], &fragment)?;
+        let vertex = [sampling.define(), include_str!("shader/rects.vert")];
+        let program = gl.program(name, &vertex, &fragment)?;
         let uniform = |name| gl.uniform(&program, name);
         Ok(Self {
             rects: Rects::of(gl, &program),
@@ -176,21 +177,20 @@ impl Stage {
     }
 }
 
-/// From window coordinates (counted from below) to texture coordinates of the stored picture, column by column.
+/// From pixels of the window to texture coordinates of the stored picture, column by column.
 fn to_uv(placement: &Placement, way: &Unturned) -> [f32; 6] {
     let float = |value: u32| f64::from(value.max(1));
     let (frame, turned, target) = (placement.frame, placement.turned_frame(), placement.target);
     let right = float(turned.width) / float(target.width);
     let down = float(turned.height) / float(target.height);
     let (left, top) = (f64::from(target.x), f64::from(target.y));
-    let below = f64::from(placement.buffer.height) - top;
     let [xx, xy, yx, yy] = way.steps.map(f64::from);
-    // One texture axis: t = (start + a * (x - left) * right + b * (below - y) * down) / length.
+    // One texture axis: t = (start + a * (x - left) * right + b * (y - top) * down) / length.
     let axis = |a: f64, b: f64, length: f64| {
         // A step of -1 starts at the far edge, not at the near one.
         let start = if a < 0.0 || b < 0.0 { length } else { 0.0 };
-        let (x, y) = (a * right, -b * down);
-        [x, y, start - x * left - y * below].map(|value| (value / length) as f32)
+        let (x, y) = (a * right, b * down);
+        [x, y, start - x * left - y * top].map(|value| (value / length) as f32)
     };
     let u = axis(xx, yx, float(frame.width));
     let v = axis(xy, yy, float(frame.height));

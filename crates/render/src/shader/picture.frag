@@ -3,8 +3,7 @@ uniform ivec2 u_size;
 uniform ivec4 u_target;
 uniform sampler2D u_picture;
 #ifdef SAMPLED
-// From window coordinates to texture coordinates, with scale and turn in it.
-uniform mat3x2 u_to_uv;
+in vec2 v_uv;
 #else
 // Size after the turn; stored texel of the turned picture's corner; steps of it to the right and down.
 uniform ivec2 u_turned;
@@ -28,7 +27,7 @@ int nearest(int at, int from, int to) {
 
 vec3 picture_here() {
 #ifdef SAMPLED
-    return textureLod(u_picture, u_to_uv * vec3(gl_FragCoord.xy, 1.0), 0.0).rgb;
+    return textureLod(u_picture, v_uv, 0.0).rgb;
 #else
     ivec2 pixel = target_pixel();
     ivec2 at = ivec2(
