@@ -1,19 +1,17 @@
 //! The program: starts the threads, passes messages between window and view, and ends cleanly.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clock::{Clock as _, MonotonicClock};
-use ivshmem::{SharedMemory, Source};
+use clock::{Clock as _, MonotonicClock, Nanos};
 use relay::Waker;
-use relay::reader::{Reader, ReaderOptions};
 use window::{Window, WindowConfig, WindowEvent};
 
 use crate::config::{Screensaver, Settings};
+use crate::memory::Relay;
 use crate::renderer::choose;
 use crate::session::{Preferences, Session, WindowCommand};
 use crate::stats::Stats;
@@ -22,12 +20,15 @@ use crate::view::{Reports, View, ViewCommand, ViewReport};
 /// The main thread looks at the signals at least this often.
 const SIGNAL_LOOK: Duration = Duration::from_millis(250);
 
+/// The view is told of the user's input this often at most; it stays alert for longer.
+const ALERT_INTERVAL: Nanos = Nanos::from_millis(20);
+
 /// Runs the client with a window until it is closed or a signal comes.
 ///
 /// # Errors
 /// If the memory cannot be opened, no window can be shown, or the display server goes away.
 pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
-    let reader = open_reader(settings)?;
+    let relay = Relay::open(settings)?;
     let mut window = Window::open(&window_config(settings), None)?;
     // The guest's pointer is drawn in the picture; a second one over it would only confuse.
     window.set_cursor_visible(false);
@@ -35,7 +36,7 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         tracing::warn!("the display server cannot keep the screen on (win:noScreensaver)");
     }
     let waker = Waker::new().context("making the view's waker")?;
-    let view = start_view(settings, reader, &window, &waker)?;
+    let view = start_view(settings, relay, &window, &waker)?;
     let result = pass_messages(&mut window, &view, &waker, is_over);
     let _ = view.commands.send(ViewCommand::Quit);
     waker.wake();
@@ -43,19 +44,6 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         tracing::error!("the view thread panicked");
     }
     result
-}
-
-/// Opens the shared memory and makes a reader of it.
-pub(crate) fn open_reader(settings: &Settings) -> anyhow::Result<Reader> {
-    let source = Source::parse(&settings.app.shm_file)?;
-    let memory = SharedMemory::open(&source)?;
-    tracing::info!(%source, mib = memory.len() >> 20, "shared memory");
-    let options = ReaderOptions {
-        frame_poll: settings.app.frame_poll,
-        pointer_poll: settings.app.cursor_poll,
-        ..ReaderOptions::default()
-    };
-    Ok(Reader::new(Arc::new(memory), options, MonotonicClock))
 }
 
 /// What concerns the session in the user's settings.
@@ -101,7 +89,7 @@ struct ViewThread {
 
 fn start_view(
     settings: &Settings,
-    reader: Reader,
+    relay: Relay,
     window: &Window,
     waker: &Waker,
 ) -> anyhow::Result<ViewThread> {
@@ -124,7 +112,7 @@ fn start_view(
                     wake: Box::new(move || window_waker.wake()),
                 };
                 View {
-                    reader,
+                    relay,
                     waker,
                     session,
                     renderer,
@@ -158,6 +146,7 @@ fn pass_messages(
     is_over: &AtomicBool,
 ) -> anyhow::Result<()> {
     let mut events = Vec::with_capacity(64);
+    let mut next_alert = Nanos::ZERO;
     while !is_over.load(Ordering::Relaxed) {
         events.clear();
         window.dispatch(Some(SIGNAL_LOOK), &mut events)?;
@@ -166,6 +155,18 @@ fn pass_messages(
                 WindowEvent::CloseRequested => return Ok(()),
                 WindowEvent::Resized { buffer, scale } => ViewCommand::Resized(buffer, scale),
                 WindowEvent::Exposed | WindowEvent::PresenterReady => ViewCommand::Redraw,
+                WindowEvent::PointerMoved(_)
+                | WindowEvent::Button { .. }
+                | WindowEvent::Wheel { .. }
+                | WindowEvent::Key { .. } => {
+                    // The guest will answer: the view looks closely for a while.
+                    let now = MonotonicClock.now();
+                    if now >= next_alert {
+                        next_alert = now + ALERT_INTERVAL;
+                        waker.wake();
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let _ = view.commands.send(command);

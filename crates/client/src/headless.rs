@@ -13,6 +13,7 @@ use relay::reader::{Event, Reader};
 
 use crate::app;
 use crate::config::{Screenshot, Settings};
+use crate::memory::Relay;
 use crate::renderer::{Renderer as _, SoftwareView};
 use crate::session::Session;
 use crate::view::{Reports, View, ViewCommand};
@@ -33,7 +34,7 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
     let waker = Waker::new().context("making the view's waker")?;
     let (commands, for_view) = channel();
     let (to_main, reports) = channel();
-    let (reader, stats) = (app::open_reader(settings)?, app::stats(settings)?);
+    let (relay, stats) = (Relay::open(settings)?, app::stats(settings)?);
     let session = Session::new(app::preferences(settings));
     let view_waker = waker.clone();
     let body = move || {
@@ -43,7 +44,7 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         };
         let renderer = Box::new(SoftwareView::headless());
         View {
-            reader,
+            relay,
             waker: view_waker,
             session,
             renderer,
@@ -75,8 +76,8 @@ fn take_screenshot(
     let clock = MonotonicClock;
     let deadline = clock.now() + Nanos::from(screenshot.timeout);
     let mut reader = loop {
-        match app::open_reader(settings) {
-            Ok(reader) => break reader,
+        match Relay::open(settings) {
+            Ok(relay) => break relay.reader,
             Err(error) if clock.now() >= deadline || is_over.load(Ordering::Relaxed) => {
                 return Err(error);
             }

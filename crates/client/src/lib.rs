@@ -8,6 +8,7 @@
 pub mod app;
 pub mod config;
 pub mod headless;
+pub mod memory;
 pub mod renderer;
 pub mod session;
 pub mod stats;

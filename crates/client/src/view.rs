@@ -6,9 +6,10 @@ use clock::{Clock as _, MonotonicClock, Nanos};
 use ivshmem::PixelStream as _;
 use picture::{Damage, FrameLayout, PixelFormat, Size};
 use relay::Waker;
-use relay::{Event, Frame, Reader, SessionInfo};
+use relay::{Event, Frame, SessionInfo};
 use testcard::{Rows, STAMP_SIZE, Stamp};
 
+use crate::memory::Relay;
 use crate::renderer::{Renderer, Shown};
 use crate::session::{FrameNotes, Session, WindowCommand};
 use crate::stats::Stats;
@@ -49,8 +50,8 @@ pub struct Reports {
 
 /// All that the view thread owns.
 pub struct View {
-    /// The relay.
-    pub reader: Reader,
+    /// The memory and its reader.
+    pub relay: Relay,
     /// Ends the reader's wait when there is a command.
     pub waker: Waker,
     /// What is shown.
@@ -110,6 +111,15 @@ impl View {
                 stats.tick(now, &renderer, self.session.missing_link());
                 deadline = earliest(deadline, Some(stats.due()));
             }
+            if self.session.missing_link().is_some() {
+                match self.relay.renew(now) {
+                    Ok(next_look) => deadline = earliest(deadline, Some(next_look)),
+                    Err((error, next_look)) => {
+                        self.session.missing(error.to_string(), now);
+                        deadline = earliest(deadline, Some(next_look));
+                    }
+                }
+            }
             self.report();
             // What has come together is drawn together: only the first look may wait.
             let mut deadline = deadline;
@@ -129,7 +139,7 @@ impl View {
         damage: &mut Damage,
         fresh: &mut Fresh,
     ) -> bool {
-        match self.reader.next(&self.waker, deadline) {
+        match self.relay.reader.next(&self.waker, deadline) {
             Event::Connected(info) => {
                 log_session(info);
                 self.session.connected();

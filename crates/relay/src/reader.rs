@@ -189,10 +189,11 @@ impl Reader {
     pub fn next(&mut self, waker: &Waker, deadline: Option<Nanos>) -> Event<'_> {
         self.make_timers_exact();
         loop {
+            let now = self.clock.now();
             if waker.take() {
+                self.plan.woken(now);
                 return Event::Woken;
             }
-            let now = self.clock.now();
             if let Some(happened) = self.step(now) {
                 return self.event(happened);
             }

@@ -34,6 +34,7 @@ pub(crate) struct WaitPlan {
     predictor: PostPredictor,
     last_look: Nanos,
     last_frame: Nanos,
+    /// When the pointer or the user was last seen to do something.
     last_pointer: Option<Nanos>,
 }
 
@@ -71,6 +72,11 @@ impl WaitPlan {
 
     /// A look at the pointer queue found a message.
     pub(crate) const fn found_pointer(&mut self, now: Nanos) {
+        self.last_pointer = Some(now);
+    }
+
+    /// The waiting thread was rung: the user does something, and the guest will answer soon.
+    pub(crate) const fn woken(&mut self, now: Nanos) {
         self.last_pointer = Some(now);
     }
 
