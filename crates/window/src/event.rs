@@ -17,7 +17,7 @@ pub enum WindowEvent {
     CloseRequested,
     /// The keyboard focus came (`true`) or went. Keys held at that moment are not reported as released.
     Focused(bool),
-    /// The window's content was lost: everything has to be drawn.
+    /// The window's content was lost, or a change of state waits for a picture: everything has to be drawn.
     Exposed,
     /// The window covers the whole screen now (`true`), or no longer does.
     FullScreenChanged(bool),

@@ -4,7 +4,7 @@
 
 mod support;
 
-use picture::{BufferRect, Canvas, Size, SurfacePoint};
+use picture::{BufferRect, Canvas, Size};
 use raw_window_handle::{HasDisplayHandle, HasWindowHandle, RawDisplayHandle, RawWindowHandle};
 use support::compositor::{Compositor, SCREEN};
 use support::xserver::XServer;
@@ -53,6 +53,12 @@ impl Shown {
 
     /// Presents at whatever size the window has until it has the wanted one.
     fn follow_to(&mut self, size: Size) -> Canvas {
+        let what = format!("the size {size:?}");
+        self.follow_until(&what, |window| window.buffer_size() == size)
+    }
+
+    /// Presents at whatever size the window has until it is as wanted.
+    fn follow_until(&mut self, what: &str, done: impl Fn(&Window) -> bool) -> Canvas {
         for _ in 0..300 {
             let canvas = pattern(self.window.buffer_size());
             self.present(&canvas, &[BufferRect::of_size(canvas.size())]);
@@ -61,14 +67,11 @@ impl Shown {
             self.window
                 .dispatch(Some(step), &mut events)
                 .expect("it lives");
-            if canvas.size() == size && self.window.buffer_size() == size {
+            if canvas.size() == self.window.buffer_size() && done(&self.window) {
                 return canvas;
             }
         }
-        panic!(
-            "the window is {:?}, not {size:?}",
-            self.window.buffer_size()
-        );
+        panic!("{:?} instead of {what}", self.window);
     }
 
     /// Presents a pattern, and finds it on sway's output.
@@ -190,14 +193,14 @@ fn maximised_and_full_screen_states_come_and_go_on_weston() {
     let mut shown = Shown::open(&wish);
     let size = shown.window.buffer_size();
     assert!(size.width >= 1270 && size.height >= 600, "{size:?}");
-    shown.follow_to(size);
     for _ in 0..3 {
+        // The maximised size shrinks when weston's panel has started; the full screen is the whole output always.
         shown.window.set_full_screen(true);
-        shown.follow_to(SCREEN);
+        let canvas = shown.follow_until("full screen", Window::is_full_screen);
+        assert_eq!(canvas.size(), SCREEN);
         shown.window.set_full_screen(false);
-        shown.follow_to(size);
+        shown.follow_until("maximised", |w| !w.is_full_screen());
     }
-    assert!(!shown.window.is_full_screen());
 }
 
 #[test]
@@ -349,22 +352,19 @@ fn input_arrives_as_evdev_codes_in_window_coordinates() {
         shown.window.dispatch(Some(step), &mut events).unwrap();
         (server.shot().at(600, 500) == canvas.bgr(600, 500)).then_some(())
     });
-    server.fake(MOTION_NOTIFY_EVENT, 0, 100, 50);
-    server.fake(MOTION_NOTIFY_EVENT, 0, 120, 60);
-    let is_move = |e: &&WindowEvent| matches!(e, WindowEvent::PointerMoved(_));
-    let events = pump(&mut shown.window, "a motion", |_, events| {
-        events.iter().any(|e| is_move(&e))
+    for (x, y) in [(100, 50), (120, 60), (150, 67)] {
+        server.fake(MOTION_NOTIFY_EVENT, 0, x, y);
+    }
+    // Weston may count from where it believes the pointer to be, so only the way is known.
+    pump(&mut shown.window, "the last step", |_, events| {
+        let mut moves = events.iter().rev().filter_map(|e| match e {
+            WindowEvent::PointerMoved(at) => Some(*at),
+            _ => None,
+        });
+        let (last, before) = (moves.next(), moves.next());
+        last.zip(before)
+            .is_some_and(|(l, b)| (l.x - b.x, l.y - b.y) == (30.0, 7.0))
     });
-    let Some(WindowEvent::PointerMoved(at)) = events.iter().rfind(is_move) else {
-        unreachable!("pumped for");
-    };
-    // Weston counts from where it believes the pointer to be, so only the way is known.
-    server.fake(MOTION_NOTIFY_EVENT, 0, 150, 67);
-    let (x, y) = (at.x + 30.0, at.y + 7.0);
-    pump_event(
-        &mut shown.window,
-        &WindowEvent::PointerMoved(SurfacePoint { x, y }),
-    );
     for visible in [false, true] {
         shown.window.set_cursor_visible(visible);
     }

@@ -79,19 +79,14 @@ impl Tracker {
         self.pending.is_empty()
     }
 
-    /// Takes a configure event. Returns the serial if it can be acknowledged at once, because the size on screen is
-    /// right already and no commit needs to follow.
-    #[must_use]
-    pub(crate) fn configured(&mut self, serial: u32, logical: Size) -> Option<u32> {
+    /// Takes a configure event. It is answered by a commit even if the size stays: only a commit brings its states into
+    /// force, and weston loses the next change of state if an acknowledgement comes without one.
+    pub(crate) fn configured(&mut self, serial: u32, logical: Size) {
         let target = Target {
             logical,
             ..self.newest
         };
-        if self.pending.is_empty() && self.applied == Some(target) {
-            return Some(serial);
-        }
         self.push(Some(serial), target);
-        None
     }
 
     /// Takes a scale that the compositor prefers now.
@@ -194,9 +189,9 @@ mod tests {
     #[test]
     fn a_configure_is_acknowledged_by_the_commit_of_its_size_only() {
         let mut t = tracker();
-        assert_eq!(t.configured(1, SMALL), None);
+        t.configured(1, SMALL);
         assert_eq!(t.commit(SMALL).serial, Some(1));
-        assert_eq!(t.configured(2, LARGE), None);
+        t.configured(2, LARGE);
         // The render thread is late and still commits the old size.
         assert_eq!(t.commit(SMALL).serial, None);
         let answer = t.commit(LARGE);
@@ -208,7 +203,7 @@ mod tests {
     fn the_newest_of_equal_sizes_is_acknowledged_once() {
         let mut t = tracker();
         for serial in 1..=3 {
-            assert_eq!(t.configured(serial, SMALL), None);
+            t.configured(serial, SMALL);
         }
         assert_eq!(t.commit(SMALL).serial, Some(3));
         assert_eq!(t.commit(SMALL).serial, None);
@@ -217,30 +212,30 @@ mod tests {
     #[test]
     fn a_size_in_the_middle_answers_those_before_it_and_leaves_the_later_ones() {
         let mut t = tracker();
-        let _ = t.configured(1, SMALL);
-        let _ = t.configured(2, LARGE);
-        let _ = t.configured(3, Size::new(900, 700));
+        t.configured(1, SMALL);
+        t.configured(2, LARGE);
+        t.configured(3, Size::new(900, 700));
         assert_eq!(t.commit(LARGE).serial, Some(2));
         assert_eq!(t.commit(SMALL).serial, None);
         assert_eq!(t.commit(Size::new(900, 700)).serial, Some(3));
     }
 
     #[test]
-    fn a_configure_of_the_size_on_screen_needs_no_commit() {
+    fn a_configure_of_the_size_on_screen_waits_for_a_commit_too() {
         let mut t = tracker();
-        assert_eq!(t.configured(1, SMALL), None);
-        let _ = t.commit(SMALL);
-        assert_eq!(t.configured(2, SMALL), Some(2));
-        // Not while another size is due: serials must be acknowledged in order.
-        assert_eq!(t.configured(3, LARGE), None);
-        assert_eq!(t.configured(4, SMALL), None);
-        assert_eq!(t.commit(SMALL).serial, Some(4));
+        t.configured(1, SMALL);
+        assert_eq!(t.commit(SMALL).serial, Some(1));
+        assert!(t.is_met());
+        t.configured(2, SMALL);
+        assert!(!t.is_met());
+        let answer = t.commit(SMALL);
+        assert_eq!((answer.serial, answer.target), (Some(2), None));
     }
 
     #[test]
     fn a_new_scale_waits_for_its_buffer_too() {
         let mut t = tracker();
-        let _ = t.configured(1, SMALL);
+        t.configured(1, SMALL);
         let _ = t.commit(SMALL);
         t.rescaled(Scale::Per120(180));
         assert_eq!(t.target().buffer(), Size::new(960, 720));
@@ -254,20 +249,20 @@ mod tests {
     fn an_odd_buffer_is_not_committed_at_scale_two() {
         let mut t = tracker();
         t.rescaled(Scale::Whole(2));
-        let _ = t.configured(1, SMALL);
+        t.configured(1, SMALL);
         let _ = t.commit(Size::new(1280, 960));
         assert!(!t.commit(Size::new(1280, 960)).unscaled);
         assert!(t.commit(Size::new(641, 480)).unscaled);
         // The right size afterwards has to set the scale again.
-        let _ = t.configured(2, SMALL);
+        t.configured(2, SMALL);
         assert_eq!(t.commit(Size::new(1280, 960)).target, Some(t.target()));
     }
 
     #[test]
     fn the_first_commit_answers_the_first_configure_whatever_its_size() {
         let mut t = tracker();
-        let _ = t.configured(1, LARGE);
-        let _ = t.configured(2, SMALL);
+        t.configured(1, LARGE);
+        t.configured(2, SMALL);
         assert_eq!(t.commit(Size::new(5, 5)).serial, Some(1));
         assert_eq!(t.commit(Size::new(5, 5)).serial, None);
         assert_eq!(t.commit(SMALL).serial, Some(2));
@@ -277,7 +272,7 @@ mod tests {
     fn unanswered_wishes_are_bounded() {
         let mut t = tracker();
         for serial in 0..10_000 {
-            let _ = t.configured(serial, Size::new(serial + 1, 1));
+            t.configured(serial, Size::new(serial + 1, 1));
         }
         assert!(t.pending.len() <= MAX_PENDING);
         assert_eq!(t.commit(Size::new(10_000, 1)).serial, Some(9_999));

@@ -80,6 +80,7 @@ impl WaylandWindow {
             is_floating: true,
             is_full_screen: false,
             is_configured: false,
+            needs_commit: false,
             is_resizable: config.resizable,
             aspect: config.aspect.filter(|size| !size.is_empty()),
             pending: Vec::new(),

@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(super) is_floating: bool,
     pub(super) is_full_screen: bool,
     pub(super) is_configured: bool,
+    /// A configure event has come that the next commit answers.
+    pub(super) needs_commit: bool,
     pub(super) is_resizable: bool,
     pub(super) aspect: Option<Size>,
     pub(super) pending: Vec<WindowEvent>,
@@ -71,12 +73,16 @@ impl State {
             self.shell.conn.display().sync(&self.shell.queue, Role);
         }
         let now = (target.buffer(), target.scale);
-        if self.is_configured && self.reported != Some(now) {
+        let is_resized = self.is_configured && self.reported != Some(now);
+        if is_resized {
             self.reported = Some(now);
             events.push(WindowEvent::Resized {
                 buffer: now.0,
                 scale: now.1.as_f64(),
             });
+        }
+        if std::mem::take(&mut self.needs_commit) && !is_resized {
+            events.push(WindowEvent::Exposed);
         }
         events.append(&mut self.pending);
     }

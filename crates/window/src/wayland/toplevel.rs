@@ -148,7 +148,7 @@ impl Dispatch2<XdgSurface, State> for Role {
     fn event(
         &self,
         state: &mut State,
-        surface: &XdgSurface,
+        _: &XdgSurface,
         event: xdg_surface::Event,
         _: &Connection,
         _: &QueueHandle<State>,
@@ -166,12 +166,8 @@ impl Dispatch2<XdgSurface, State> for Role {
             state.floating = size;
         }
         state.is_configured = true;
-        let mut tracker = state.shell.tracker();
-        if let Some(serial) = tracker.configured(serial, size) {
-            // Under the lock, so that the render thread cannot acknowledge a later one first.
-            surface.ack_configure(serial);
-        }
-        drop(tracker);
+        state.shell.tracker().configured(serial, size);
+        state.needs_commit = true;
         if std::mem::replace(&mut state.is_full_screen, suggestion.full_screen)
             != suggestion.full_screen
         {

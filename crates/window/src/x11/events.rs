@@ -23,7 +23,9 @@ impl X11Window {
                 self.size = Size::new(e.width.max(1).into(), e.height.max(1).into());
             }
             Event::MapNotify(e) if e.window == self.window => self.on_mapped(),
-            Event::PropertyNotify(e) if e.atom == self.atoms._NET_WM_STATE => self.read_states(),
+            Event::PropertyNotify(e) if e.atom == self.atoms._NET_WM_STATE => {
+                self.read_states();
+            }
             Event::ClientMessage(e) => self.on_client_message(e),
             Event::RandrScreenChangeNotify(_) => self.on_monitors_changed(),
             Event::XinputMotion(e) => {

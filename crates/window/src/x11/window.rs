@@ -144,9 +144,13 @@ impl X11Window {
 
     /// Repeats the first states that the manager dropped between map and first exposure.
     pub(super) fn on_first_expose(&mut self) {
-        self.read_states();
+        let states = self.read_states();
         if self.wants_full_screen && !self.is_full_screen {
             self.send_state(true, self.atoms._NET_WM_STATE_FULLSCREEN, 0);
+        }
+        let [horizontal, vertical] = self.maximized_states();
+        if self.wants_maximized && !(states.contains(&horizontal) && states.contains(&vertical)) {
+            self.send_state(true, horizontal, vertical);
         }
     }
 
@@ -475,19 +479,20 @@ impl X11Window {
     }
 
     /// Reads the states that the manager gave the window.
-    pub(super) fn read_states(&mut self) {
-        if self.restore.is_some() {
-            return;
-        }
+    pub(super) fn read_states(&mut self) -> Vec<u32> {
         let states = super::manager::words(
             &self.conn,
             self.window,
             self.atoms._NET_WM_STATE,
             AtomEnum::ATOM,
         );
-        let full = self.atoms._NET_WM_STATE_FULLSCREEN;
-        let managed = matches!(self.manager, Manager::Ewmh(_));
-        self.set_is_full_screen(managed && states.is_some_and(|s| s.contains(&full)));
+        let states = states.unwrap_or_default();
+        // Without a manager that knows it, the property is what we wrote there ourselves.
+        if self.restore.is_none() && matches!(self.manager, Manager::Ewmh(_)) {
+            let full = self.atoms._NET_WM_STATE_FULLSCREEN;
+            self.set_is_full_screen(states.contains(&full));
+        }
+        states
     }
 
     /// Asks the manager to add or remove one or two states.

@@ -110,20 +110,19 @@ impl XServer {
     }
 
     pub(crate) fn words(&self, window: XWindow, property: u32) -> Vec<u32> {
-        let kind = AtomEnum::ANY;
-        let cookie = self
-            .conn
-            .get_property(false, window, property, kind, 0, 1024);
-        let reply = cookie.unwrap().reply().unwrap();
-        reply.value32().map(Iterator::collect).unwrap_or_default()
+        let bytes = self.bytes(window, property);
+        let words = bytes.as_chunks::<4>().0;
+        words.iter().map(|word| u32::from_ne_bytes(*word)).collect()
     }
 
+    /// A property's bytes; none if there is no such property or, any more, window.
     pub(crate) fn bytes(&self, window: XWindow, property: u32) -> Vec<u8> {
         let kind = AtomEnum::ANY;
         let cookie = self
             .conn
             .get_property(false, window, property, kind, 0, 1024);
-        cookie.unwrap().reply().unwrap().value
+        let reply = cookie.unwrap().reply();
+        reply.map(|reply| reply.value).unwrap_or_default()
     }
 
     /// The window of ours, found by its class anywhere in the tree.
