@@ -154,7 +154,8 @@ fn pass_messages(
             let command = match *event {
                 WindowEvent::CloseRequested => return Ok(()),
                 WindowEvent::Resized { buffer, scale } => ViewCommand::Resized(buffer, scale),
-                WindowEvent::Exposed | WindowEvent::PresenterReady => ViewCommand::Redraw,
+                WindowEvent::Exposed => ViewCommand::Exposed,
+                WindowEvent::PresenterReady => ViewCommand::Ready,
                 WindowEvent::PointerMoved(_)
                 | WindowEvent::Button { .. }
                 | WindowEvent::Wheel { .. }

@@ -25,8 +25,10 @@ const EVENTS_A_DRAWING: u32 = 4;
 pub enum ViewCommand {
     /// The window has this size now, in buffer pixels, and this scale.
     Resized(Size, f64),
-    /// The window's content was lost, or a buffer has become free.
-    Redraw,
+    /// The window's content was lost.
+    Exposed,
+    /// The display server has a buffer again.
+    Ready,
     /// The program ends.
     Quit,
 }
@@ -94,7 +96,11 @@ impl View {
                         self.renderer.resize(size);
                         self.session.window_changed(scale);
                     }
-                    ViewCommand::Redraw => self.session.draw_again(),
+                    ViewCommand::Exposed => {
+                        self.renderer.invalidate();
+                        self.session.draw_again();
+                    }
+                    ViewCommand::Ready => self.session.draw_again(),
                     ViewCommand::Quit => return Ok(()),
                 }
             }

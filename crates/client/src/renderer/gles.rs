@@ -68,8 +68,11 @@ impl Renderer for GlesView {
         }
     }
 
+    fn invalidate(&mut self) {
+        self.gles.invalidate();
+    }
+
     fn draw(&mut self, scene: &Scene<'_>) -> anyhow::Result<Shown> {
-        self.gles.set_pointer_shape(scene.shape)?;
         self.gles.draw(scene)?;
         self.surface.before_commit(self.size);
         self.gles.present()?;

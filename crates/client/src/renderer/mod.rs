@@ -52,6 +52,9 @@ pub trait Renderer {
     /// Takes the new size of the window, in buffer pixels, and forgets what the window showed.
     fn resize(&mut self, size: Size);
 
+    /// Forgets what the window showed: the next drawing shows everything.
+    fn invalidate(&mut self);
+
     /// Draws what changed and shows it.
     ///
     /// # Errors

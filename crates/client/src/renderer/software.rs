@@ -96,6 +96,10 @@ impl Renderer for SoftwareView {
         self.compositor.invalidate();
     }
 
+    fn invalidate(&mut self) {
+        self.compositor.invalidate();
+    }
+
     fn draw(&mut self, scene: &Scene<'_>) -> anyhow::Result<Shown> {
         if matches!(self.target, Target::Headless) {
             let size = scene.layout.map_or(self.canvas.size(), |layout| {
