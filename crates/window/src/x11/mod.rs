@@ -13,6 +13,7 @@ mod manager;
 mod open;
 mod present;
 mod segments;
+mod states;
 mod window;
 
 pub(crate) use link::Link;
