@@ -26,7 +26,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         command.args(["nextest", "run"]);
     } else {
         println!("(cargo-nextest is not installed: plain `cargo test`, no time limits)");
-        command.arg("test");
+        command.arg("test").env("RUST_TEST_THREADS", "1");
     }
     if options.packages.is_empty() {
         command.arg("--workspace");

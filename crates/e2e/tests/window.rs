@@ -176,6 +176,34 @@ fn the_window_follows_what_changes_on_the_screen() -> anyhow::Result<()> {
 }
 
 #[test]
+fn the_window_takes_the_guests_size_and_the_users_turn() -> anyhow::Result<()> {
+    let Some(source) = Source::start()? else {
+        return Ok(());
+    };
+    let Some(screen) = XServer::start(800, 700)? else {
+        return Ok(());
+    };
+    let options = [
+        "win:size=300x300",
+        "win:autoResize=yes",
+        "win:rotate=90",
+        "win:title=Turned",
+    ];
+    let mut command = source.client("software", &options)?;
+    command.env("DISPLAY", screen.display());
+    let viewer = Viewer::start(command)?;
+    let mut seen = String::new();
+    let is_there = testkit::wait_until(LIMIT, || {
+        seen = screen
+            .run("xwininfo", &["-name", "Turned"])
+            .unwrap_or_default();
+        seen.contains("Width: 480") && seen.contains("Height: 640")
+    });
+    assert!(is_there, "{seen}\n{}", viewer.process.output());
+    Ok(())
+}
+
+#[test]
 fn a_client_without_any_display_server_says_so() -> anyhow::Result<()> {
     let shm = SharedFile::create(32)?;
     let mut client = Process::start(&mut programs::client(&shm)?)?;
