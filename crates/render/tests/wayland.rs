@@ -6,10 +6,7 @@ mod common;
 
 use std::ffi::c_void;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::ptr::NonNull;
-use std::time::{Duration, Instant};
 
 use common::{Frame, assert_close, bytes, layout, reference};
 use picture::{Damage, PixelFormat, Rotation, Scene, Size};
@@ -18,54 +15,10 @@ use raw_window_handle::{
     RawWindowHandle, WaylandDisplayHandle, WaylandWindowHandle, WindowHandle,
 };
 use render::{GlesRenderer, RenderError, RenderOptions};
+use testkit::compositor::Weston;
 use wayland_client::globals::{GlobalListContents, registry_queue_init};
 use wayland_client::protocol::{wl_compositor, wl_registry, wl_surface};
 use wayland_client::{Connection, Dispatch, Proxy as _, QueueHandle, delegate_noop};
-
-/// A compositor that ends with the test.
-struct Weston {
-    process: Child,
-    directory: tempfile::TempDir,
-}
-
-impl Weston {
-    /// Starts weston; `None`, loudly, if there is none.
-    fn start() -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let spawned = Command::new("weston")
-            .args(["--backend=headless-backend.so", "--use-pixman"])
-            .args(["--socket=test", "--idle-time=0", "--no-config"])
-            .env("XDG_RUNTIME_DIR", directory.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(process) = spawned else {
-            eprintln!("SKIPPED: weston cannot be started (package weston)");
-            return None;
-        };
-        Some(Self { process, directory })
-    }
-
-    /// Connects as soon as weston takes connections, within ten seconds.
-    fn connect(&self) -> Connection {
-        let path: &Path = self.directory.path();
-        let end = Instant::now() + Duration::from_secs(10);
-        loop {
-            match UnixStream::connect(path.join("test")) {
-                Ok(stream) => return Connection::from_socket(stream).unwrap(),
-                Err(error) => assert!(Instant::now() < end, "weston: {error}"),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Weston {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 struct State;
 
@@ -111,10 +64,11 @@ impl HasWindowHandle for Surface {
 
 #[test]
 fn a_wayland_surface_is_drawn_on_and_resized() {
-    let Some(weston) = Weston::start() else {
+    let Some(weston) = Weston::start(640, 480).unwrap() else {
         return;
     };
-    let connection = weston.connect();
+    let stream = UnixStream::connect(weston.socket()).unwrap();
+    let connection = Connection::from_socket(stream).unwrap();
     let (globals, mut queue) = registry_queue_init::<State>(&connection).unwrap();
     let handle = queue.handle();
     let compositor: wl_compositor::WlCompositor = globals.bind(&handle, 1..=4, ()).unwrap();
@@ -129,7 +83,7 @@ fn a_wayland_surface_is_drawn_on_and_resized() {
     let mut renderer = match made {
         Ok(renderer) => renderer,
         Err(error @ (RenderError::Library { .. } | RenderError::Platform { .. })) => {
-            eprintln!("SKIPPED: {error}");
+            testkit::skip("EGL on Wayland", &error.to_string());
             return;
         }
         Err(error) => panic!("{error:?}"),

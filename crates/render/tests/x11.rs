@@ -4,13 +4,14 @@
 
 mod common;
 
-use common::x11::{Server, Window};
+use common::x11::Window;
 use common::{Frame, assert_close, bytes, layout, reference};
 use picture::{
     BufferRect, Damage, FrameRect, GuestPoint, PixelFormat, PointerKind, PointerShape,
     PointerState, Rotation, Scene, Size,
 };
 use render::{GlesRenderer, RenderError, RenderOptions};
+use testkit::x_server::XServer;
 
 const SCREEN: Size = Size::new(640, 480);
 const FRAME: Size = Size::new(320, 200);
@@ -19,7 +20,7 @@ fn renderer(window: &Window, size: Size, options: &RenderOptions) -> Option<Gles
     match GlesRenderer::for_window(window.clone(), size, options) {
         Ok(renderer) => Some(renderer),
         Err(error @ (RenderError::Library { .. } | RenderError::Platform { .. })) => {
-            eprintln!("SKIPPED: {error}");
+            testkit::skip("EGL on X11", &error.to_string());
             None
         }
         Err(error) => panic!("{error:?}"),
@@ -39,7 +40,7 @@ fn shape() -> PointerShape {
 
 /// Presents frames of which only a part changes, with a pointer that moves, and looks at the window each time.
 fn show(options: &RenderOptions) {
-    let Some(server) = Server::start(SCREEN) else {
+    let Some(server) = XServer::start(SCREEN.width, SCREEN.height).unwrap() else {
         return;
     };
     let window = Window::open(&server, FRAME);
@@ -98,7 +99,7 @@ fn the_window_shows_what_was_presented_without_relying_on_old_buffers() {
 
 #[test]
 fn a_resized_window_is_drawn_whole_at_its_new_size() {
-    let Some(server) = Server::start(SCREEN) else {
+    let Some(server) = XServer::start(SCREEN.width, SCREEN.height).unwrap() else {
         return;
     };
     let window = Window::open(&server, FRAME);
@@ -130,7 +131,7 @@ fn a_resized_window_is_drawn_whole_at_its_new_size() {
 
 #[test]
 fn a_window_that_goes_away_is_no_panic() {
-    let Some(server) = Server::start(SCREEN) else {
+    let Some(server) = XServer::start(SCREEN.width, SCREEN.height).unwrap() else {
         return;
     };
     let window = Window::open(&server, FRAME);
@@ -154,7 +155,7 @@ fn a_window_that_goes_away_is_no_panic() {
 
 #[test]
 fn a_server_that_goes_away_is_an_error_and_no_hang() {
-    let Some(server) = Server::start(SCREEN) else {
+    let Some(server) = XServer::start(SCREEN.width, SCREEN.height).unwrap() else {
         return;
     };
     let window = Window::open(&server, FRAME);

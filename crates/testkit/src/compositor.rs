@@ -54,6 +54,12 @@ impl Weston {
             .env_remove("DISPLAY");
     }
 
+    /// Its socket, for tests that speak Wayland themselves.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("wayland-test")
+    }
+
     /// The compositor's process, to kill or stop it.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -1,8 +1,6 @@
 //! A window on an X server of our own.
 
 use std::ffi::c_void;
-use std::io::Read as _;
-use std::process::{Child, Command, Stdio};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -11,53 +9,12 @@ use raw_window_handle::{
     DisplayHandle, HandleError, HasDisplayHandle, HasWindowHandle, RawDisplayHandle,
     RawWindowHandle, WindowHandle, XcbDisplayHandle, XcbWindowHandle,
 };
+use testkit::x_server::XServer;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
     ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, ImageFormat, WindowClass,
 };
 use x11rb::xcb_ffi::{XCBConnection, load_libxcb};
-
-/// An X server that ends with the test.
-pub(crate) struct Server {
-    process: Child,
-    pub(crate) display: String,
-}
-
-impl Server {
-    /// Starts `Xvfb`; `None`, loudly, if there is none.
-    pub(crate) fn start(size: Size) -> Option<Self> {
-        let screen = format!("{}x{}x24", size.width, size.height);
-        let spawned = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", &screen, "-noreset"])
-            .args(["-ac", "-nolisten", "tcp"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut process) = spawned else {
-            eprintln!("SKIPPED: Xvfb cannot be started (package xvfb)");
-            return None;
-        };
-        // The server writes its number as soon as it takes connections, or ends without.
-        let mut number = String::new();
-        let mut output = process.stdout.take().unwrap();
-        let mut byte = [0];
-        while output.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
-            number.push(byte[0].into());
-        }
-        assert!(!number.is_empty(), "Xvfb ended at once");
-        Some(Self {
-            process,
-            display: format!(":{number}"),
-        })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// A mapped window and the connection it lives on.
 #[derive(Clone)]
@@ -68,9 +25,9 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn open(server: &Server, size: Size) -> Self {
+    pub(crate) fn open(server: &XServer, size: Size) -> Self {
         load_libxcb().unwrap();
-        let name = std::ffi::CString::new(server.display.as_str()).unwrap();
+        let name = std::ffi::CString::new(server.display()).unwrap();
         let (connection, screen) = XCBConnection::connect(Some(&name)).unwrap();
         let root = &connection.setup().roots[screen];
         let window = connection.generate_id().unwrap();
