@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod matrix;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};

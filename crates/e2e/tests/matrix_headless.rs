@@ -1,0 +1,41 @@
+//! The client without a window: every version, frame type, rotation and pointer type.
+
+use e2e::matrix::cases::{Case, Content, Geometry, POINTERS};
+use e2e::matrix::{Stage, headless, run};
+use kvmfr::Version;
+use picture::Rotation;
+
+#[test]
+fn every_combination_is_drawn_right_without_a_window() -> anyhow::Result<()> {
+    const GEOMETRIES: [Geometry; 3] =
+        [Geometry::Reduced, Geometry::Downsampled, Geometry::Enlarged];
+    let mut stage = Stage::new()?;
+    let mut viewers = Vec::new();
+    for rotation in [Rotation::Deg0, Rotation::Deg270] {
+        viewers.push(headless::start(stage.memory(), rotation)?);
+    }
+    let mut cases = Vec::new();
+    for version in [Version::V16, Version::V19, Version::V20, Version::V16] {
+        for content in Content::all_of(version) {
+            for rotation in Rotation::ALL {
+                let number = cases.len() / POINTERS.len();
+                let geometry = match GEOMETRIES[number % 3] {
+                    // Version 16 has no screen that differs from its frame.
+                    Geometry::Downsampled if version == Version::V16 => Geometry::OneToOne,
+                    geometry => geometry,
+                };
+                for pointer in POINTERS {
+                    cases.push(Case {
+                        content,
+                        rotation,
+                        geometry,
+                        pointer,
+                        seed: number as u32,
+                        is_opaque: false,
+                    });
+                }
+            }
+        }
+    }
+    run(&mut stage, &mut viewers, &cases)
+}
