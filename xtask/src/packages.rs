@@ -33,8 +33,17 @@ const TEST_PACKAGES: &[&str] = &[
     "zstd",
 ];
 
+/// sway refuses to run as root; its tests drop to this user.
+const TEST_USER: &str = "bed";
+
 /// Installs what is missing, or says what to run and goes on: the tests skip loudly what they cannot start.
 pub(crate) fn ensure() -> anyhow::Result<()> {
+    if is_root_on_debian() && !has_user(TEST_USER) {
+        step(
+            "user for sway",
+            Command::new("useradd").args(["--create-home", TEST_USER]),
+        )?;
+    }
     let missing: Vec<&str> = TEST_PACKAGES
         .iter()
         .copied()
@@ -71,6 +80,13 @@ fn is_installed(package: &str) -> bool {
         .args(["-W", "-f=${db:Status-Status}", package])
         .output()
         .is_ok_and(|out| out.stdout == b"installed")
+}
+
+fn has_user(name: &str) -> bool {
+    Command::new("id")
+        .arg(name)
+        .output()
+        .is_ok_and(|out| out.status.success())
 }
 
 fn is_root_on_debian() -> bool {
