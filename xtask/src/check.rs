@@ -96,7 +96,7 @@ fn file_faults(path: &Path, text: &str) -> Vec<String> {
             lines.len()
         ));
     }
-    if path.ends_with("main.rs") && lines.len() > MAX_MAIN_LINES {
+    if path.ends_with("src/main.rs") && lines.len() > MAX_MAIN_LINES {
         faults.push(format!(
             "{shown}: {} lines, a main at most {MAX_MAIN_LINES}",
             lines.len()
