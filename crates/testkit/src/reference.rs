@@ -128,7 +128,7 @@ fn centre(at: u32, from: u32, to: u32) -> (u32, f64) {
 }
 
 fn is_linear(from: (u32, u32), to: (u32, u32), scale: u32) -> bool {
-    let is_whole = |from: u32, to: u32| to >= from && to % from == 0;
+    let is_whole = |from: u32, to: u32| to >= from && to.is_multiple_of(from);
     match scale {
         1 => false,
         2 => from != to,
