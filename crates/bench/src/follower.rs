@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clock::{Clock as _, MonotonicClock, Nanos};
@@ -14,8 +15,8 @@ use crate::publisher::{Answer, Order, PublisherProcess, TIME_BYTES};
 
 /// The longest that a session may take to begin.
 const CONNECT: Nanos = Nanos::from_millis(5_000);
-/// How long to go on reading after the last post.
-const TAIL: Nanos = Nanos::from_millis(50);
+/// How long to go on reading after the last post. Nobody rings before, so that the reader finds it by itself.
+pub(crate) const TAIL: Duration = Duration::from_millis(50);
 
 /// A frame that was read.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +82,7 @@ impl Follower {
         (&mut self.reader, &self.waker)
     }
 
-    /// Reads frames until the waker is rung and `is_over`, or nothing is posted any more until `end`.
+    /// Reads frames until the waker is rung and `is_over`.
     ///
     /// `each` is called while the frame is held, with its pixels and the reader's copy of them.
     ///
@@ -92,9 +93,8 @@ impl Follower {
         is_over: &AtomicBool,
         mut each: impl FnMut(Taken, SharedSlice<'_>, &[u8]),
     ) -> anyhow::Result<()> {
-        let mut end = None;
         loop {
-            match self.reader.next(&self.waker, end) {
+            match self.reader.next(&self.waker, None) {
                 Event::Frame(mut frame) => {
                     let held = MonotonicClock.now();
                     copy(&mut frame, &mut self.into)?;
@@ -105,10 +105,7 @@ impl Follower {
                     each(taken, frame.pixels(), &self.into);
                     self.discarded += u32::from(frame.finish().is_err());
                 }
-                Event::Woken if is_over.load(Ordering::Acquire) => {
-                    end = Some(MonotonicClock.now() + TAIL);
-                }
-                Event::Deadline => return Ok(()),
+                Event::Woken if is_over.load(Ordering::Acquire) => return Ok(()),
                 Event::Missing(link) => bail!("the session ended: {link}"),
                 _ => {}
             }
@@ -130,6 +127,7 @@ impl Follower {
         std::thread::scope(|scope| {
             let orders = scope.spawn(|| {
                 let answer = publisher.publish(order);
+                std::thread::sleep(TAIL);
                 is_over.store(true, Ordering::Release);
                 waker.wake();
                 answer

@@ -7,7 +7,7 @@ use picture::Size;
 use testkit::programs::SharedFile;
 
 use crate::copy::ms;
-use crate::follower::{Follower, join};
+use crate::follower::{Follower, TAIL, join};
 use crate::machine::thread_cpu;
 use crate::publisher::{Answer, Order, PublisherProcess};
 use crate::report::{Report, Sample};
@@ -135,6 +135,7 @@ fn read_all(
             .collect();
         is_ready.wait();
         let answer = publisher.publish(order);
+        std::thread::sleep(TAIL);
         is_over.store(true, Ordering::Release);
         wakers.iter().for_each(relay::Waker::wake);
         let mut reads = Vec::new();

@@ -75,7 +75,9 @@ fn steady(
     let mut delays = Percentiles::new();
     let begin = MonotonicClock.now() + Nanos::from_millis(WARM_UP_MS);
     let (mut first, mut last) = (None, (Nanos::ZERO, Nanos::ZERO));
-    follower.follow_order(publisher, &order(rate, count, seed), |taken, _, _| {
+    let mut seen = 0;
+    let answer = follower.follow_order(publisher, &order(rate, count, seed), |taken, _, _| {
+        seen += 1;
         if taken.held < begin {
             return;
         }
@@ -95,13 +97,8 @@ fn steady(
     } else {
         waiting
     });
-    let lost = f64::from(count) - delays.count() as f64 - f64::from(rate);
-    report.add(Sample::new(
-        "wake",
-        name("frames not seen"),
-        "",
-        lost.max(0.0),
-    ));
+    let lost = f64::from(answer.published) - f64::from(seen);
+    report.add(Sample::new("wake", name("frames not seen"), "", lost));
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use x11rb::protocol::xproto::{
 
 use crate::segment::{PIXEL_BYTES, Screen, Segment, coordinate, short};
 
-/// Pictures in rotation: one may be read by the server while the next is stamped, and the pattern has three phases.
+/// Pictures in rotation: so many phases has the pattern.
 const PICTURES: usize = 3;
 /// How far the pattern moves from one picture to the next.
 const PHASE: u32 = 11;
@@ -55,8 +55,8 @@ pub struct Painter {
     period: Nanos,
     damage_share: u32,
     pictures: Vec<Segment>,
-    /// Pictures that the server still reads.
-    is_busy: [bool; PICTURES],
+    /// Whether the server has not read the last picture yet.
+    is_busy: bool,
     stamp_layout: FrameLayout,
     stamp: Vec<u8>,
     serial: u32,
@@ -83,7 +83,7 @@ impl Painter {
             size,
             period: Nanos(1_000_000_000 / i64::from(options.rate.max(1))),
             damage_share: options.damage_share.clamp(1, 100),
-            is_busy: [false; PICTURES],
+            is_busy: false,
             stamp: vec![0; usize::try_from(stamp_layout.data_bytes())?],
             stamp_layout,
             serial: 0,
@@ -116,14 +116,15 @@ impl Painter {
         Ok(painted)
     }
 
-    /// Paints the next picture now; `false` if the server still reads the memory it would be in.
+    /// Paints the next picture now; `false` if the server has not finished the last one.
+    ///
+    /// Pictures must not queue up there: their waiting is not the relay's doing.
     ///
     /// # Errors
     /// If the server goes away or refuses a picture.
     pub fn paint(&mut self) -> anyhow::Result<bool> {
         self.read_answers()?;
-        let index = self.serial as usize % PICTURES;
-        if self.is_busy.get(index) == Some(&true) {
+        if self.is_busy {
             return Ok(false);
         }
         let time_ns = u64::try_from(MonotonicClock.now().0)?;
@@ -132,6 +133,7 @@ impl Painter {
         if !write_stamp(&mut self.stamp, &self.stamp_layout, stamp) {
             bail!("no room for a stamp");
         }
+        let index = self.serial as usize % PICTURES;
         let picture = self.pictures.get(index).context("a picture")?;
         let rows = Rows {
             rows: STAMP_SIZE.height as usize,
@@ -149,9 +151,7 @@ impl Painter {
             }
         }
         self.screen.conn.flush()?;
-        if let Some(is_busy) = self.is_busy.get_mut(index) {
-            *is_busy = true;
-        }
+        self.is_busy = true;
         self.serial = self.serial.wrapping_add(1);
         Ok(true)
     }
@@ -159,13 +159,7 @@ impl Painter {
     fn read_answers(&mut self) -> anyhow::Result<()> {
         while let Some(event) = self.screen.conn.poll_for_event()? {
             match event {
-                Event::ShmCompletion(done) => {
-                    let is_it = |picture: &Segment| picture.id == done.shmseg;
-                    let index = self.pictures.iter().position(is_it);
-                    if let Some(is_busy) = index.and_then(|i| self.is_busy.get_mut(i)) {
-                        *is_busy = false;
-                    }
-                }
+                Event::ShmCompletion(_) => self.is_busy = false,
                 Event::Error(error) => bail!("the X server refused a picture: {error:?}"),
                 _ => {}
             }
