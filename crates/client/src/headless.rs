@@ -108,7 +108,7 @@ fn take_screenshot(
                     Ok(()) if frame.finish().is_ok() => break layout,
                     Ok(()) => {}
                     Err(error) => {
-                        missing = Some(format!("the host does not finish its frame: {error}"))
+                        missing = Some(format!("the host does not finish its frame: {error}"));
                     }
                 }
             }

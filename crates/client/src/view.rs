@@ -89,51 +89,60 @@ impl View {
         let mut damage = Damage::NONE;
         let mut fresh = Fresh::default();
         let mut retry = None;
-        loop {
-            while let Ok(command) = self.commands.try_recv() {
-                match command {
-                    ViewCommand::Resized(size, scale) => {
-                        self.renderer.resize(size);
-                        self.session.window_changed(scale);
-                    }
-                    ViewCommand::Exposed => {
-                        self.renderer.invalidate();
-                        self.session.draw_again();
-                    }
-                    ViewCommand::Ready => self.session.draw_again(),
-                    ViewCommand::Quit => return Ok(()),
-                }
-            }
+        while self.take_commands() {
             let now = MonotonicClock.now();
-            let mut deadline = self.session.tick(now);
+            let note = self.session.tick(now);
             if retry.is_some_and(|at| now >= at) {
                 self.session.draw_again();
             }
             if self.session.take_needs_draw() {
                 retry = self.draw(now, &mut fresh)?;
             }
-            deadline = earliest(deadline, retry);
-            if let Some(stats) = &mut self.stats {
+            let look = self.look_for_memory(now);
+            let stats = self.stats.as_mut().map(|stats| {
                 stats.tick(now, &renderer, self.session.missing_link());
-                deadline = earliest(deadline, Some(stats.due()));
-            }
-            if self.session.missing_link().is_some() {
-                match self.relay.renew(now) {
-                    Ok(next_look) => deadline = earliest(deadline, Some(next_look)),
-                    Err((error, next_look)) => {
-                        self.session.missing(error.to_string(), now);
-                        deadline = earliest(deadline, Some(next_look));
-                    }
-                }
-            }
+                stats.due()
+            });
             self.report();
             // What has come together is drawn together: only the first look may wait.
-            let mut deadline = deadline;
+            let mut deadline = [note, retry, look, stats].into_iter().flatten().min();
             for _ in 0..EVENTS_A_DRAWING {
                 if !self.take_event(deadline, &mut damage, &mut fresh) {
                     break;
                 }
                 deadline = Some(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the main thread wants; false if it wants the end.
+    fn take_commands(&mut self) -> bool {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                ViewCommand::Resized(size, scale) => {
+                    self.renderer.resize(size);
+                    self.session.window_changed(scale);
+                }
+                ViewCommand::Exposed => {
+                    self.renderer.invalidate();
+                    self.session.draw_again();
+                }
+                ViewCommand::Ready => self.session.draw_again(),
+                ViewCommand::Quit => return false,
+            }
+        }
+        true
+    }
+
+    /// While the host is missing, opens the memory anew if it was replaced; returns when to look again.
+    fn look_for_memory(&mut self, now: Nanos) -> Option<Nanos> {
+        self.session.missing_link()?;
+        match self.relay.renew(now) {
+            Ok(next_look) => Some(next_look),
+            Err((error, next_look)) => {
+                self.session.missing(error.to_string(), now);
+                Some(next_look)
             }
         }
     }
@@ -300,12 +309,5 @@ fn log_session(info: &SessionInfo) {
     }
     if let Some(os) = &info.description.os {
         tracing::info!("guest: {}", os.name);
-    }
-}
-
-fn earliest(a: Option<Nanos>, b: Option<Nanos>) -> Option<Nanos> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
