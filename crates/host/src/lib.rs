@@ -8,5 +8,6 @@
 pub mod capture;
 pub mod config;
 mod identity;
+mod pace;
 pub mod service;
 mod stats;

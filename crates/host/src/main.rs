@@ -9,9 +9,12 @@ use std::sync::atomic::AtomicBool;
 use host::capture::CaptureError;
 use host::config::{self, Environment, Loaded};
 use host::service;
+use relay::publisher::PublishError;
 
 /// Status after which a service starts the host again: the capture failed (options.md 9).
 const CAPTURE_FAILED: u8 = 0x20;
+/// Status after which a service starts the host again, but not for ever: the memory has to be opened anew.
+const MEMORY_FAILED: u8 = 0x40;
 
 fn main() -> ExitCode {
     logging::to_stderr();
@@ -29,13 +32,18 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
-            let is_capture = error.downcast_ref::<CaptureError>().is_some();
-            ExitCode::from(if is_capture {
-                CAPTURE_FAILED
-            } else {
-                config::FAILED
-            })
+            ExitCode::from(status_of(&error))
         }
+    }
+}
+
+fn status_of(error: &anyhow::Error) -> u8 {
+    if error.is::<CaptureError>() {
+        CAPTURE_FAILED
+    } else if matches!(error.downcast_ref(), Some(PublishError::Faulted)) {
+        MEMORY_FAILED
+    } else {
+        config::FAILED
     }
 }
 

@@ -46,17 +46,16 @@ impl Stats {
         &mut self,
         damage: &Damage,
         took: Nanos,
-        published: Option<&Result<Published, PublishError>>,
+        published: &Result<Published, PublishError>,
     ) {
         match published {
-            Some(Ok(frame)) => {
+            Ok(frame) => {
                 self.frames += 1;
                 self.full_frames += u32::from(damage.is_full());
                 self.bytes += frame.bytes as u64;
                 self.publish_time.add(took);
             }
-            Some(Err(_)) => self.dropped += 1,
-            None => {}
+            Err(_) => self.dropped += 1,
         }
     }
 

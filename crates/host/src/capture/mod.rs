@@ -1,4 +1,7 @@
 //! Where pictures come from: one trait, a back end beside it for each source.
+//!
+//! Waiting and fetching are apart, so that a picture is only fetched when somebody can take it: what changes meanwhile
+//! goes into the same damage.
 
 mod test;
 mod wait;
@@ -12,13 +15,13 @@ use relay::{PointerUpdate, Waker};
 pub use test::TestCapture;
 pub use xcb::XcbCapture;
 
-/// What a source has to show after a wait; parts that did not change are `None`.
-#[derive(Default)]
-pub struct Captured<'a> {
-    /// The whole current picture, if any of it changed.
-    pub image: Option<CapturedImage<'a>>,
-    /// Where the pointer is, if it moved or changed.
-    pub pointer: Option<PointerUpdate<'a>>,
+/// What can be fetched after a wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Something of the picture changed.
+    pub image: bool,
+    /// The pointer moved, or may have.
+    pub pointer: bool,
 }
 
 /// A complete picture and what of it is new.
@@ -35,6 +38,9 @@ pub struct CapturedImage<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaptureError {
+    /// There is no connection to the display server; it may come up later.
+    #[error("cannot reach the X server: {0} (is DISPLAY set, and is the server running?)")]
+    Unreachable(String),
     /// The display server went away; it may come back.
     #[error("the connection to the display server was lost: {0}")]
     Lost(String),
@@ -51,12 +57,37 @@ pub trait Capture {
     /// The name that the client's user sees.
     fn name(&self) -> &'static str;
 
-    /// Waits until something changed, `waker` rings or `deadline` has come, and returns what changed.
+    /// Waits until there is something to fetch, `waker` rings or `deadline` has come.
+    ///
+    /// A changed picture counts from `image_from` on; until then its changes add up.
     ///
     /// # Errors
     /// [`CaptureError`] if the source has ended.
-    fn next(&mut self, waker: &Waker, deadline: Nanos) -> Result<Captured<'_>, CaptureError>;
+    fn wait(
+        &mut self,
+        waker: &Waker,
+        image_from: Nanos,
+        deadline: Nanos,
+    ) -> Result<Due, CaptureError>;
 
-    /// Makes the next call return the whole picture and the pointer with its shape, as after a pause.
+    /// Fetches the picture; `None` if that did not work this time and is to be tried again.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if the source has ended.
+    fn image(&mut self) -> Result<Option<CapturedImage<'_>>, CaptureError>;
+
+    /// Fetches the pointer; `None` if it is as before.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if the source has ended.
+    fn pointer(&mut self) -> Result<Option<PointerUpdate<'_>>, CaptureError>;
+
+    /// Counts the whole picture as changed.
     fn invalidate(&mut self);
+
+    /// Takes note of what has happened, without waiting or fetching; called now and then while nobody looks.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if the source has ended.
+    fn rest(&mut self) -> Result<(), CaptureError>;
 }

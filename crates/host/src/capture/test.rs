@@ -4,11 +4,11 @@ use clock::{Clock as _, MonotonicClock, Nanos};
 use picture::{Damage, FrameLayout, PixelFormat, PointerShape, PointerState, Transfer};
 use relay::publisher::Pixels;
 use relay::{PointerUpdate, Waker};
-use testcard::{DamageMode, Pattern, PointerMode, pointer_position, pointer_shape};
+use testcard::{Pattern, pointer_position, pointer_shape};
 
 use super::wait::sleep;
-use super::{Capture, CaptureError, Captured, CapturedImage};
-use crate::config::{TestDamage, TestFormat, TestPointer, TestSettings};
+use super::{Capture, CaptureError, CapturedImage, Due};
+use crate::config::{TestFormat, TestSettings};
 
 /// Frames for which one format is shown when they take turns.
 const FORMAT_FRAMES: u32 = 120;
@@ -18,8 +18,6 @@ const USUAL_SHARE: u32 = 25;
 /// A source that needs no display.
 pub struct TestCapture {
     settings: TestSettings,
-    mode: DamageMode,
-    pointer_mode: PointerMode,
     pattern: Pattern,
     pixels: Vec<u8>,
     damage: Damage,
@@ -35,12 +33,9 @@ impl TestCapture {
     /// Makes the pattern that the settings describe.
     #[must_use]
     pub fn new(settings: &TestSettings) -> Self {
-        let mode = damage_mode(settings.damage);
         let layout = layout_at(settings, 0);
         Self {
-            mode,
-            pointer_mode: pointer_mode(settings.pointer),
-            pattern: pattern(settings, layout, mode),
+            pattern: pattern(settings, layout),
             pixels: vec![0; bytes_of(&layout)],
             damage: Damage::FULL,
             shape: None,
@@ -57,27 +52,27 @@ impl TestCapture {
     fn draw(&mut self, now: Nanos) {
         let layout = layout_at(&self.settings, self.serial);
         if layout != *self.pattern.layout() {
-            self.pattern = pattern(&self.settings, layout, self.mode);
+            self.pattern = pattern(&self.settings, layout);
             self.pixels.clear();
             self.pixels.resize(bytes_of(&layout), 0);
         }
         let changed = self
             .pattern
             .draw(&mut self.pixels, self.serial, now.0.unsigned_abs());
-        self.damage = self.mode.told(&changed, layout.frame);
+        self.damage = self.settings.damage.told(&changed, layout.frame);
         if std::mem::take(&mut self.must_show_all) {
             self.damage = Damage::FULL;
         }
     }
 
     /// Takes up the kind of pointer that is due; tells whether it is another one.
-    fn turn_pointer(&mut self, is_all_new: bool) -> bool {
-        let due = self.pointer_mode.kind(self.serial);
+    fn turn_pointer(&mut self) -> bool {
+        let due = self.settings.pointer.kind(self.serial);
         let shown = self.shape.as_ref().map(|shape| shape.kind);
         if due != shown {
             self.shape = due.map(pointer_shape);
         }
-        (due != shown || is_all_new) && due.is_some()
+        due != shown && due.is_some()
     }
 }
 
@@ -86,46 +81,59 @@ impl Capture for TestCapture {
         "test"
     }
 
-    fn next(&mut self, waker: &Waker, deadline: Nanos) -> Result<Captured<'_>, CaptureError> {
+    fn wait(
+        &mut self,
+        waker: &Waker,
+        image_from: Nanos,
+        deadline: Nanos,
+    ) -> Result<Due, CaptureError> {
         if self.frames_left == Some(0) {
             return Err(CaptureError::Ended);
         }
-        let mut now = MonotonicClock.now();
-        if now < self.next {
-            sleep(None, waker, self.next.min(deadline));
-            now = MonotonicClock.now();
+        let due = self.next.max(image_from);
+        if MonotonicClock.now() < due {
+            sleep(None, waker, due.min(deadline));
         }
-        if now < self.next {
-            return Ok(Captured::default());
-        }
+        let is_due = MonotonicClock.now() >= due;
+        Ok(Due {
+            image: is_due,
+            pointer: is_due,
+        })
+    }
+
+    fn image(&mut self) -> Result<Option<CapturedImage<'_>>, CaptureError> {
+        let now = MonotonicClock.now();
         // A fixed schedule, but a pause is not made up for.
         self.next = (self.next + self.interval).max(now - self.interval);
-        self.frames_left = self.frames_left.map(|left| left - 1);
-        let is_all_new = self.must_show_all;
+        self.frames_left = self.frames_left.map(|left| left.saturating_sub(1));
         self.draw(now);
-        let is_new_shape = self.turn_pointer(is_all_new);
         self.serial = self.serial.wrapping_add(1);
-        let layout = *self.pattern.layout();
-        let pointer = self.shape.as_ref().map(|shape| PointerUpdate {
+        Ok(Some(CapturedImage {
+            layout: *self.pattern.layout(),
+            pixels: Pixels::Private(&self.pixels),
+            damage: &self.damage,
+        }))
+    }
+
+    fn pointer(&mut self) -> Result<Option<PointerUpdate<'_>>, CaptureError> {
+        let is_new_shape = self.turn_pointer();
+        let desktop = self.pattern.layout().desktop();
+        let time_ns = MonotonicClock.now().0.unsigned_abs();
+        Ok(self.shape.as_ref().map(|shape| PointerUpdate {
             state: PointerState {
-                position: pointer_position(now.0.unsigned_abs(), layout.desktop()),
+                position: pointer_position(time_ns, desktop),
                 is_visible: true,
             },
             shape: is_new_shape.then_some(shape),
-        });
-        let (pixels, damage) = (Pixels::Private(&self.pixels), &self.damage);
-        Ok(Captured {
-            image: Some(CapturedImage {
-                layout,
-                pixels,
-                damage,
-            }),
-            pointer,
-        })
+        }))
     }
 
     fn invalidate(&mut self) {
         self.must_show_all = true;
+    }
+
+    fn rest(&mut self) -> Result<(), CaptureError> {
+        Ok(())
     }
 }
 
@@ -156,40 +164,19 @@ fn layout_at(settings: &TestSettings, serial: u32) -> FrameLayout {
     layout
 }
 
-fn pattern(settings: &TestSettings, layout: FrameLayout, mode: DamageMode) -> Pattern {
-    Pattern::new(layout, settings.damage_share.unwrap_or(USUAL_SHARE)).with_damage(mode)
+fn pattern(settings: &TestSettings, layout: FrameLayout) -> Pattern {
+    let share = settings.damage_share.unwrap_or(USUAL_SHARE);
+    Pattern::new(layout, share).with_damage(settings.damage)
 }
 
 fn bytes_of(layout: &FrameLayout) -> usize {
     usize::try_from(layout.data_bytes()).unwrap_or(usize::MAX)
 }
 
-const fn damage_mode(wanted: TestDamage) -> DamageMode {
-    match wanted {
-        TestDamage::Moving => DamageMode::Moving,
-        TestDamage::Full => DamageMode::Full,
-        TestDamage::Overlap => DamageMode::Overlap,
-        TestDamage::Max => DamageMode::Max,
-        TestDamage::Invalid => DamageMode::Invalid,
-        TestDamage::Null => DamageMode::Null,
-        TestDamage::Zero => DamageMode::Zero,
-    }
-}
-
-const fn pointer_mode(wanted: TestPointer) -> PointerMode {
-    match wanted {
-        TestPointer::None => PointerMode::None,
-        TestPointer::Colour => PointerMode::Colour,
-        TestPointer::Mono => PointerMode::Monochrome,
-        TestPointer::Masked => PointerMode::Masked,
-        TestPointer::Cycle => PointerMode::Cycle,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use picture::{Rotation, Size};
-    use testcard::{Rows, read_stamp};
+    use testcard::{DamageMode, PointerMode, Rows, read_stamp};
 
     use super::*;
 
@@ -199,64 +186,75 @@ mod tests {
             frame_rate: 1000,
             frame_count: Some(3),
             format: TestFormat::Fixed(PixelFormat::Bgra8),
-            damage: TestDamage::Moving,
+            damage: DamageMode::Moving,
             stride: None,
             is_hdr: false,
             rotation: Rotation::Deg0,
-            pointer: TestPointer::Colour,
+            pointer: PointerMode::Colour,
             damage_share: None,
+        }
+    }
+
+    /// Waits for the next frame, and hands out the pattern with it.
+    fn wait(capture: &mut TestCapture) -> Result<(), CaptureError> {
+        let waker = Waker::new().unwrap();
+        loop {
+            let deadline = MonotonicClock.now() + Nanos::from_millis(1000);
+            if capture.wait(&waker, Nanos::ZERO, deadline)?.image {
+                return Ok(());
+            }
         }
     }
 
     #[test]
     fn the_pattern_ends_after_as_many_frames_as_asked_for() {
         let mut capture = TestCapture::new(&settings());
-        let waker = Waker::new().unwrap();
         let mut serials = Vec::new();
-        loop {
-            let deadline = MonotonicClock.now() + Nanos::from_millis(1000);
-            match capture.next(&waker, deadline) {
-                Ok(captured) => {
-                    let Some(image) = captured.image else {
-                        continue;
-                    };
-                    let Pixels::Private(bytes) = image.pixels else {
-                        panic!("private pixels")
-                    };
-                    let rows = Rows {
-                        bytes,
-                        pitch_bytes: 320 * 4,
-                        bytes_per_pixel: 4,
-                    };
-                    serials.push(read_stamp(&rows, (0, 0)).unwrap().serial);
-                }
-                Err(CaptureError::Ended) => break,
-                Err(error) => panic!("{error}"),
+        let end = loop {
+            if let Err(error) = wait(&mut capture) {
+                break error;
             }
-        }
+            let image = capture.image().unwrap().unwrap();
+            let Pixels::Private(bytes) = image.pixels else {
+                panic!("private pixels")
+            };
+            let rows = Rows {
+                bytes,
+                pitch_bytes: 320 * 4,
+                bytes_per_pixel: 4,
+            };
+            serials.push(read_stamp(&rows, (0, 0)).unwrap().serial);
+        };
+        assert!(matches!(end, CaptureError::Ended), "{end}");
         assert_eq!(serials, [0, 1, 2]);
+    }
+
+    #[test]
+    fn frames_that_nobody_can_take_are_not_drawn() {
+        let mut capture = TestCapture::new(&settings());
+        let waker = Waker::new().unwrap();
+        let now = MonotonicClock.now();
+        let (far, soon) = (now + Nanos::from_millis(60_000), now);
+        assert_eq!(capture.wait(&waker, far, soon).unwrap(), Due::default());
+        assert!(capture.wait(&waker, Nanos::ZERO, soon).unwrap().image);
     }
 
     #[test]
     fn after_a_pause_everything_is_new() {
         let mut capture = TestCapture::new(&settings());
-        let waker = Waker::new().unwrap();
         let mut next = |invalidate: bool| {
             if invalidate {
                 capture.invalidate();
             }
-            loop {
-                let deadline = MonotonicClock.now() + Nanos::from_millis(1000);
-                let captured = capture.next(&waker, deadline).unwrap();
-                if let Some(image) = captured.image {
-                    let has_shape = captured.pointer.is_some_and(|p| p.shape.is_some());
-                    break (image.damage.is_full(), has_shape);
-                }
-            }
+            wait(&mut capture).unwrap();
+            let pointer = capture.pointer().unwrap();
+            let has_shape = pointer.is_some_and(|update| update.shape.is_some());
+            let image = capture.image().unwrap().unwrap();
+            (image.damage.is_full(), has_shape)
         };
         assert_eq!(next(false), (true, true));
         assert_eq!(next(false), (false, false));
-        assert_eq!(next(true), (true, true));
+        assert_eq!(next(true), (true, false));
     }
 
     #[test]

@@ -12,10 +12,7 @@ mod table;
 pub use environment::Environment;
 pub use load::{FAILED, FLAGS, Loaded, load};
 pub use options::Outcome;
-pub use settings::{
-    AppSettings, CaptureChoice, RunSettings, Settings, TestDamage, TestFormat, TestPointer,
-    TestSettings,
-};
+pub use settings::{AppSettings, CaptureChoice, RunSettings, Settings, TestFormat, TestSettings};
 pub use table::table;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use ivshmem::Source;
 use kvmfr::Version;
 use options::Options;
 use picture::{PixelFormat, Rotation, Size};
+use testcard::{DamageMode, PointerMode};
 
 use super::check;
 
@@ -51,40 +52,6 @@ pub enum TestFormat {
     Cycle,
 }
 
-/// What the test pattern says about its damage; the names are those of the existing program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TestDamage {
-    /// What the moving part covers.
-    Moving,
-    /// The whole picture as one rectangle.
-    Full,
-    /// Rectangles that overlap.
-    Overlap,
-    /// As many rectangles as there can be.
-    Max,
-    /// Rectangles outside the picture.
-    Invalid,
-    /// No list at all, which means the whole picture.
-    Null,
-    /// An empty rectangle.
-    Zero,
-}
-
-/// The pointer of the test pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TestPointer {
-    /// There is none.
-    None,
-    /// With alpha.
-    Colour,
-    /// Black, white, transparent and inverting.
-    Mono,
-    /// Colour with a mask.
-    Masked,
-    /// One kind after the other.
-    Cycle,
-}
-
 /// The test pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestSettings {
@@ -97,7 +64,7 @@ pub struct TestSettings {
     /// `test:format`.
     pub format: TestFormat,
     /// `test:damage`.
-    pub damage: TestDamage,
+    pub damage: DamageMode,
     /// `test:stride` in elements; `None` is packed. Never below the width.
     pub stride: Option<u32>,
     /// `test:hdr`.
@@ -105,7 +72,7 @@ pub struct TestSettings {
     /// `test:rotation`.
     pub rotation: Rotation,
     /// `test:pointer`.
-    pub pointer: TestPointer,
+    pub pointer: PointerMode,
     /// `test:damageShare`, percent of the picture; `None` is what the pattern moves by itself.
     pub damage_share: Option<u32>,
 }
@@ -152,11 +119,11 @@ fn test(options: &Options) -> TestSettings {
         frame_rate: number(options, "test:frameRate").max(1),
         frame_count: u64::try_from(frames).ok().filter(|frames| *frames > 0),
         format: format(text("test:format")),
-        damage: damage(text("test:damage")),
+        damage: DamageMode::from_name(text("test:damage")).unwrap_or_default(),
         stride: (stride > 0).then(|| stride.max(width)),
         is_hdr: options.bool("test:hdr"),
         rotation: check::rotation_from(options.int("test:rotation")).unwrap_or_default(),
-        pointer: pointer(text("test:pointer")),
+        pointer: PointerMode::from_name(text("test:pointer")).unwrap_or_default(),
         damage_share: (share > 0).then_some(share),
     }
 }
@@ -176,26 +143,4 @@ fn format(name: &str) -> TestFormat {
         "cycle" => return TestFormat::Cycle,
         _ => PixelFormat::Bgra8,
     })
-}
-
-fn damage(name: &str) -> TestDamage {
-    match name {
-        "full" => TestDamage::Full,
-        "overlap" => TestDamage::Overlap,
-        "max" => TestDamage::Max,
-        "invalid" => TestDamage::Invalid,
-        "null" => TestDamage::Null,
-        "zero" => TestDamage::Zero,
-        _ => TestDamage::Moving,
-    }
-}
-
-fn pointer(name: &str) -> TestPointer {
-    match name {
-        "none" => TestPointer::None,
-        "mono" => TestPointer::Mono,
-        "masked" => TestPointer::Masked,
-        "cycle" => TestPointer::Cycle,
-        _ => TestPointer::Colour,
-    }
 }

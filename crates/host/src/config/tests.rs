@@ -6,6 +6,7 @@ use kvmfr::Version;
 use options::{Level, table_mistakes};
 use picture::{PixelFormat, Rotation, Size};
 use tempfile::TempDir;
+use testcard::{DamageMode, PointerMode};
 
 use super::*;
 
@@ -119,11 +120,11 @@ fn defaults_are_an_x_server_and_the_newest_protocol() {
             frame_rate: 60,
             frame_count: None,
             format: TestFormat::Fixed(PixelFormat::Bgra8),
-            damage: TestDamage::Moving,
+            damage: DamageMode::Moving,
             stride: None,
             is_hdr: false,
             rotation: Rotation::Deg0,
-            pointer: TestPointer::Colour,
+            pointer: PointerMode::Colour,
             damage_share: None,
         }
     );
@@ -174,11 +175,11 @@ fn every_test_option_reaches_the_settings() {
             frame_rate: 144,
             frame_count: Some(9),
             format: TestFormat::Fixed(PixelFormat::Rgba16F),
-            damage: TestDamage::Overlap,
+            damage: DamageMode::Overlap,
             stride: Some(700),
             is_hdr: true,
             rotation: Rotation::Deg90,
-            pointer: TestPointer::Masked,
+            pointer: PointerMode::Masked,
             damage_share: Some(25),
         }
     );

@@ -16,28 +16,30 @@ const MAX_SIDE: u16 = 512;
 
 pub(super) struct Cursor {
     shape: PointerShape,
-    point: GuestPoint,
+    /// Where the click point is; unknown at first.
+    point: Option<GuestPoint>,
+    is_visible: bool,
     is_shape_dirty: bool,
     is_position_dirty: bool,
-    /// Both must be sent even if they are as before.
-    is_new: bool,
 }
 
 impl Cursor {
     /// Asks for events of the pointer's picture and movement.
     pub(super) fn watch(connection: &RustConnection, root: Window) -> Result<Self, CaptureError> {
-        connection.xfixes_query_version(4, 0)?.reply()?;
-        connection.xfixes_select_cursor_input(root, xfixes::CursorNotifyMask::DISPLAY_CURSOR)?;
+        connection
+            .xfixes_select_cursor_input(root, xfixes::CursorNotifyMask::DISPLAY_CURSOR)?
+            .check()?;
         if connection
             .extension_information(xinput::X11_EXTENSION_NAME)?
             .is_some()
         {
-            connection.xinput_xi_query_version(2, 0)?.reply()?;
+            // From 2.1 on raw events come even while a program has grabbed the pointer.
+            connection.xinput_xi_query_version(2, 2)?.reply()?;
             let mask = xinput::EventMask {
                 deviceid: xinput::Device::ALL_MASTER.into(),
                 mask: vec![xinput::XIEventMask::RAW_MOTION],
             };
-            connection.xinput_xi_select_events(root, &[mask])?;
+            connection.xinput_xi_select_events(root, &[mask])?.check()?;
         } else {
             tracing::info!("no XInput: the pointer is looked at 20 times a second");
         }
@@ -50,10 +52,10 @@ impl Cursor {
                 hot_spot: (0, 0),
                 data: Vec::new(),
             },
-            point: GuestPoint::default(),
+            point: None,
+            is_visible: true,
             is_shape_dirty: true,
             is_position_dirty: true,
-            is_new: true,
         })
     }
 
@@ -63,12 +65,6 @@ impl Cursor {
 
     pub(super) fn moved(&mut self) {
         self.is_position_dirty = true;
-    }
-
-    pub(super) fn invalidate(&mut self) {
-        self.is_shape_dirty = true;
-        self.is_position_dirty = true;
-        self.is_new = true;
     }
 
     pub(super) fn is_dirty(&self) -> bool {
@@ -81,11 +77,17 @@ impl Cursor {
         connection: &RustConnection,
         root: Window,
     ) -> Result<Option<PointerUpdate<'_>>, CaptureError> {
-        let mut is_changed = std::mem::take(&mut self.is_new);
-        let mut has_shape = is_changed && self.shape.width > 0;
-        if std::mem::take(&mut self.is_shape_dirty) {
-            match connection.xfixes_get_cursor_image()?.reply() {
-                Ok(image) => has_shape |= self.take(&image),
+        // Both requests first, so that there is one round trip.
+        let shape = std::mem::take(&mut self.is_shape_dirty)
+            .then(|| connection.xfixes_get_cursor_image())
+            .transpose()?;
+        let position = std::mem::take(&mut self.is_position_dirty)
+            .then(|| connection.query_pointer(root))
+            .transpose()?;
+        let mut has_shape = false;
+        if let Some(shape) = shape {
+            match shape.reply() {
+                Ok(image) => has_shape = self.take(&image),
                 // BadAccess when the program that made the cursor is gone: the last picture stays.
                 Err(ReplyError::X11Error(error)) => {
                     tracing::debug!(?error, "reading the pointer's picture");
@@ -93,26 +95,28 @@ impl Cursor {
                 Err(ReplyError::ConnectionError(error)) => return Err(error.into()),
             }
         }
-        if std::mem::take(&mut self.is_position_dirty) {
-            let at = connection.query_pointer(root)?.reply()?;
+        let mut has_moved = false;
+        if let Some(position) = position {
+            let at = position.reply()?;
             let point = GuestPoint {
                 x: i32::from(at.root_x),
                 y: i32::from(at.root_y),
             };
-            is_changed |= point != self.point;
-            self.point = point;
+            has_moved = self.point != Some(point) || self.is_visible != at.same_screen;
+            self.point = Some(point);
+            self.is_visible = at.same_screen;
         }
-        if !is_changed && !has_shape {
+        let Some(point) = self.point.filter(|_| has_shape || has_moved) else {
             return Ok(None);
-        }
+        };
         let (hot_x, hot_y) = self.shape.hot_spot;
         let position = GuestPoint {
-            x: self.point.x - i32::try_from(hot_x).unwrap_or(0),
-            y: self.point.y - i32::try_from(hot_y).unwrap_or(0),
+            x: point.x - i32::try_from(hot_x).unwrap_or(0),
+            y: point.y - i32::try_from(hot_y).unwrap_or(0),
         };
         let state = PointerState {
             position,
-            is_visible: true,
+            is_visible: self.is_visible,
         };
         Ok(Some(PointerUpdate {
             state,

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use ivshmem::SharedMemory;
 use picture::{Damage, FrameLayout, PixelFormat, Size};
 use relay::publisher::Pixels;
+use rustix::net::{AddressFamily, getsockname};
 use x11rb::connection::{Connection, RequestConnection};
 use x11rb::errors::ReplyError;
 use x11rb::protocol::shm::{self, ConnectionExt as _};
@@ -12,6 +13,9 @@ use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat, ImageOrder, Windo
 use x11rb::rust_connection::RustConnection;
 
 use super::super::{CaptureError, CapturedImage};
+
+/// Rows between two bands that cost less to read than another request does.
+const CHEAP_GAP: u32 = 16;
 
 /// Every plane of the picture.
 const ALL_PLANES: u32 = !0;
@@ -33,36 +37,27 @@ enum Store {
 impl Screen {
     /// Learns the size and format of the root window and prepares room for it.
     pub(super) fn open(connection: &RustConnection, root: Window) -> Result<Self, CaptureError> {
-        let geometry = connection.get_geometry(root)?.reply()?;
-        let setup = connection.setup();
-        let depth = setup
-            .pixmap_formats
-            .iter()
-            .find(|format| format.depth == geometry.depth);
-        let is_bgrx = depth.is_some_and(|format| format.bits_per_pixel == 32)
-            && matches!(geometry.depth, 24 | 32)
-            && setup.image_byte_order == ImageOrder::LSB_FIRST;
-        if !is_bgrx {
-            return Err(CaptureError::Unusable(format!(
-                "the screen has depth {}: only 24 and 32 bits in little-endian order can be captured",
-                geometry.depth
-            )));
-        }
-        let size = Size::new(u32::from(geometry.width), u32::from(geometry.height));
-        let layout = FrameLayout::packed(PixelFormat::Bgra8, size);
-        let len = usize::try_from(layout.data_bytes()).unwrap_or(usize::MAX);
-        let store = match share(connection, len) {
-            Ok(store) => store,
-            Err(reason) => {
-                tracing::info!(%reason, "no MIT-SHM: pictures come through the connection, slower");
-                Store::Private(vec![0; len])
-            }
-        };
+        let layout = layout_of(connection, root)?;
         Ok(Self {
             root,
+            store: store_for(connection, &layout),
             layout,
-            store,
         })
+    }
+
+    /// Learns size and format anew; tells whether they changed. Then everything has to be grabbed again.
+    pub(super) fn refit(&mut self, connection: &RustConnection) -> Result<bool, CaptureError> {
+        let layout = layout_of(connection, self.root)?;
+        if layout == self.layout {
+            return Ok(false);
+        }
+        // The server holds its side until it is told, or until the connection ends.
+        if let Store::Segment { id, .. } = self.store {
+            connection.shm_detach(id)?;
+        }
+        self.store = store_for(connection, &layout);
+        self.layout = layout;
+        Ok(true)
     }
 
     pub(super) fn layout(&self) -> &FrameLayout {
@@ -109,7 +104,36 @@ impl Screen {
     }
 }
 
-/// Makes a memfd that the server maps as well. The server frees its side when the connection or the segment ends.
+fn layout_of(connection: &RustConnection, root: Window) -> Result<FrameLayout, CaptureError> {
+    let geometry = connection.get_geometry(root)?.reply()?;
+    let setup = connection.setup();
+    let depth = setup
+        .pixmap_formats
+        .iter()
+        .find(|format| format.depth == geometry.depth);
+    let is_bgrx = depth.is_some_and(|format| format.bits_per_pixel == 32)
+        && matches!(geometry.depth, 24 | 32)
+        && setup.image_byte_order == ImageOrder::LSB_FIRST;
+    if !is_bgrx {
+        return Err(CaptureError::Unusable(format!(
+            "the screen has depth {}: only 24 and 32 bits in little-endian order can be captured",
+            geometry.depth
+        )));
+    }
+    let size = Size::new(u32::from(geometry.width), u32::from(geometry.height));
+    Ok(FrameLayout::packed(PixelFormat::Bgra8, size))
+}
+
+/// Room for a picture of that layout: shared with the server, or private if that cannot be.
+fn store_for(connection: &RustConnection, layout: &FrameLayout) -> Store {
+    let len = usize::try_from(layout.data_bytes()).unwrap_or(usize::MAX);
+    share(connection, len).unwrap_or_else(|reason| {
+        tracing::info!(%reason, "no MIT-SHM: pictures come through the connection, slower");
+        Store::Private(vec![0; len])
+    })
+}
+
+/// Makes a memfd that the server maps as well.
 fn share(connection: &RustConnection, len: usize) -> Result<Store, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     if connection
@@ -118,6 +142,11 @@ fn share(connection: &RustConnection, len: usize) -> Result<Store, String> {
         .is_none()
     {
         return Err("the server lacks MIT-SHM".into());
+    }
+    // Trying it over a network would end the connection.
+    let address = getsockname(connection.stream()).map_err(|e| text(&e))?;
+    if address.address_family() != AddressFamily::UNIX {
+        return Err("the server is reached over a network".into());
     }
     let version = connection.shm_query_version().map_err(|e| text(&e))?;
     let version = version.reply().map_err(|e| text(&e))?;
@@ -185,7 +214,9 @@ fn grab_private(
         let start = first as usize * layout.pitch_bytes as usize;
         let room = bytes.get_mut(start..).unwrap_or_default();
         let len = room.len().min(reply.data.len());
-        room[..len].copy_from_slice(&reply.data[..len]);
+        if let (Some(to), Some(from)) = (room.get_mut(..len), reply.data.get(..len)) {
+            to.copy_from_slice(from);
+        }
     }
     Ok(())
 }
@@ -213,7 +244,7 @@ impl Bands {
         }
     }
 
-    /// Sorts the runs and joins those that touch.
+    /// Sorts the runs and joins those that are close.
     fn merged(&mut self) -> &[(u32, u32)] {
         let runs = &mut self.runs[..self.len];
         runs.sort_unstable();
@@ -222,7 +253,7 @@ impl Bands {
             let (first, rows) = runs[kept];
             let end = first + rows;
             let (next, next_rows) = runs[i];
-            if next <= end {
+            if next <= end + CHEAP_GAP {
                 runs[kept].1 = end.max(next + next_rows) - first;
             } else {
                 kept += 1;
@@ -238,12 +269,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bands_that_touch_or_overlap_are_read_once() {
+    fn bands_that_overlap_or_are_close_are_read_at_once() {
         let mut bands = Bands::default();
-        for (first, rows) in [(100, 10), (0, 5), (5, 5), (105, 20), (300, 1)] {
+        for (first, rows) in [(100, 10), (0, 5), (5, 5), (105, 20), (300, 1), (26, 1)] {
             bands.add(first, rows);
         }
-        assert_eq!(bands.merged(), [(0, 10), (100, 25), (300, 1)]);
+        bands.add(318, 2);
+        assert_eq!(bands.merged(), [(0, 27), (100, 25), (300, 1), (318, 2)]);
         assert!(Bands::default().merged().is_empty());
     }
 }
