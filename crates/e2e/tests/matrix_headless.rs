@@ -7,8 +7,6 @@ use picture::Rotation;
 
 #[test]
 fn every_combination_is_drawn_right_without_a_window() -> anyhow::Result<()> {
-    const GEOMETRIES: [Geometry; 3] =
-        [Geometry::Reduced, Geometry::Downsampled, Geometry::Enlarged];
     let mut stage = Stage::new()?;
     let mut viewers = Vec::new();
     for rotation in [Rotation::Deg0, Rotation::Deg270] {
@@ -19,11 +17,8 @@ fn every_combination_is_drawn_right_without_a_window() -> anyhow::Result<()> {
         for content in Content::all_of(version) {
             for rotation in Rotation::ALL {
                 let number = cases.len() / POINTERS.len();
-                let geometry = match GEOMETRIES[number % 3] {
-                    // Version 16 has no screen that differs from its frame.
-                    Geometry::Downsampled if version == Version::V16 => Geometry::OneToOne,
-                    geometry => geometry,
-                };
+                let geometries = Geometry::all_of(version);
+                let geometry = geometries[number % geometries.len()];
                 for pointer in POINTERS {
                     cases.push(Case {
                         content,

@@ -1,11 +1,11 @@
 //! The client's window on a Wayland compositor, with both renderers: every version, frame type, rotation and pointer
-//! type. A screenshot takes its time there, so exact and scaled geometries take turns.
+//! type. A screenshot takes its time there, so the geometries take turns.
 
 use std::time::Duration;
 
-use e2e::matrix::cases::{Case, Content, POINTERS, WINDOW};
+use e2e::matrix::cases::{Case, Content, Geometry, POINTERS, WINDOW};
 use e2e::matrix::compare::Kind;
-use e2e::matrix::{Stage, Viewer, run, window_geometries};
+use e2e::matrix::{Stage, Viewer, run};
 use kvmfr::Version;
 use picture::{Rotation, png};
 use testkit::compositor::Weston;
@@ -58,9 +58,9 @@ fn every_combination_is_shown_right_in_wayland_windows_of_both_renderers() -> an
     for version in [Version::V16, Version::V19, Version::V20] {
         for content in Content::all_of(version) {
             for rotation in Rotation::ALL {
-                // Odd steps: the geometry of a rotation changes from content to content.
-                let turn = number / 4 + number;
-                let geometry = window_geometries(turn / 2, version)[turn % 2];
+                // Each rotation meets another geometry with each content.
+                let geometries = Geometry::all_of(version);
+                let geometry = geometries[(number + number / 4) % geometries.len()];
                 for pointer in POINTERS {
                     cases.push(Case {
                         content,

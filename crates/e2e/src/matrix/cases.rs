@@ -25,10 +25,15 @@ pub enum Geometry {
 }
 
 impl Geometry {
-    /// Tells whether window pixels lie between frame pixels.
+    /// All that a version can carry.
     #[must_use]
-    pub const fn is_scaled(self) -> bool {
-        matches!(self, Self::Reduced | Self::Enlarged)
+    pub fn all_of(version: Version) -> &'static [Self] {
+        use Geometry::{Doubled, Downsampled, Enlarged, OneToOne, Reduced};
+        match version {
+            // It has no screen that differs from its frame.
+            Version::V16 => &[OneToOne, Reduced, Doubled, Enlarged],
+            Version::V19 | Version::V20 => &[OneToOne, Reduced, Doubled, Enlarged, Downsampled],
+        }
     }
 
     /// The size of the frame as it is stored, and that of the screen.

@@ -1,14 +1,15 @@
 //! What must be seen, and how exactly.
 //!
 //! Tolerances in steps of 255 (issue 2): the software renderer is exact where pixels are only moved; converting light
-//! costs one step, the linear filter another. EGL may have one step more with the filter. A colour pointer that is
-//! filtered too adds one.
+//! costs one step, the linear filter another. EGL costs two with the filter, whatever the light. A colour pointer that
+//! is filtered too adds one.
 
 use picture::png::RgbImage;
-use picture::{PointerKind, Size};
+use picture::scene::Filter;
+use picture::{Placement, PointerKind, Size};
 use testkit::reference::Rgb;
 
-use super::cases::{Case, Geometry};
+use super::cases::Case;
 
 /// A renderer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,23 +20,18 @@ pub enum Kind {
     Egl,
 }
 
-/// Steps by which a colour may differ.
+/// Steps by which a colour may differ where a case is shown with this placement.
 #[must_use]
-pub fn tolerance(kind: Kind, case: &Case, is_windowed: bool) -> u8 {
-    let is_scaled = is_windowed && case.geometry.is_scaled();
-    let is_pointer_scaled = is_scaled || case.geometry == Geometry::Downsampled;
-    let is_pointer_filtered = is_pointer_scaled && case.pointer == Some(PointerKind::Colour);
-    let filter = match kind {
-        Kind::Software => 1,
-        Kind::Egl => 2,
-    };
+pub fn tolerance(kind: Kind, case: &Case, placement: &Placement) -> u8 {
+    let is_pointer_filtered =
+        placement.pointer_filter == Filter::Linear && case.pointer == Some(PointerKind::Colour);
     let conversion = u8::from(case.content.is_converted());
-    u8::from(is_pointer_filtered)
-        + if is_scaled {
-            filter.max(1 + conversion)
-        } else {
-            conversion
-        }
+    let picture = match (placement.filter, kind) {
+        (Filter::Nearest, _) => conversion,
+        (Filter::Linear, Kind::Software) => 1 + conversion,
+        (Filter::Linear, Kind::Egl) => 2,
+    };
+    picture + u8::from(is_pointer_filtered)
 }
 
 /// The right picture.

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use picture::png::RgbImage;
-use picture::{Rotation, Size};
+use picture::{Placement, Rotation, Size, ViewOptions};
 use testkit::process::Process;
 use testkit::reference;
 
-use cases::{Case, Geometry};
+use cases::Case;
 use compare::{Expected, Kind};
 pub use stage::Stage;
 
@@ -98,7 +98,12 @@ pub fn run(stage: &mut Stage, viewers: &mut [Viewer], cases: &[Case]) -> anyhow:
                 known.len() - 1
             });
             let expected = &mut known[index].1;
-            expected.tolerance = compare::tolerance(viewer.kind, case, viewer.window.is_some());
+            let view = ViewOptions {
+                rotation: viewer.rotation,
+                ..ViewOptions::default()
+            };
+            let placement = Placement::new(&case.layout(), expected.size, &view);
+            expected.tolerance = compare::tolerance(viewer.kind, case, &placement);
             viewer.expect(case, expected, stage)?;
         }
     }
@@ -113,18 +118,4 @@ pub fn run(stage: &mut Stage, viewers: &mut [Viewer], cases: &[Case]) -> anyhow:
 
 fn is_same(a: &reference::View, b: &reference::View) -> bool {
     (a.width, a.height, a.rotation) == (b.width, b.height, b.rotation)
-}
-
-/// The geometries that a window is shown: one in which each pixel is exact, and one that is scaled between pixels.
-#[must_use]
-pub fn window_geometries(number: usize, version: kvmfr::Version) -> [Geometry; 2] {
-    let exact = match number % 3 {
-        0 => Geometry::OneToOne,
-        1 => Geometry::Doubled,
-        // Version 16 has no screen that differs from its frame.
-        _ if version == kvmfr::Version::V16 => Geometry::OneToOne,
-        _ => Geometry::Downsampled,
-    };
-    let scaled = [Geometry::Reduced, Geometry::Enlarged];
-    [exact, scaled[number / 3 % 2]]
 }
