@@ -1,61 +1,18 @@
 //! The headers of real peers, as recorded in `golden/` beside the checkout.
 
 use std::mem::offset_of;
-use std::path::PathBuf;
 
 use kvmfr::{
     CursorHeader, CursorKind, FrameFlags, FrameHeader, FrameType, PointerFlags, SessionDescription,
     Version, wire,
 };
 use serde_json::Value;
-
-/// The folder of recordings, or `None` with a loud word about it.
-fn golden() -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../../shared/golden"
-    ));
-    let folder = std::env::var_os("LG_GOLDEN").map_or(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "SKIPPED: no recordings at {}; set LG_GOLDEN",
-        folder.display()
-    );
-    None
-}
+use testkit::golden::Image;
+use testkit::golden_images;
 
 fn json(path: &std::path::Path) -> Value {
     let text = std::fs::read_to_string(path).expect("readable");
     serde_json::from_str(&text).expect("JSON")
-}
-
-/// Every recording: its facts and its memory.
-fn recordings() -> Vec<(Value, Vec<u8>)> {
-    let Some(folder) = golden() else {
-        return Vec::new();
-    };
-    let mut recordings = Vec::new();
-    for entry in std::fs::read_dir(&folder).expect("readable") {
-        let path = entry.expect("readable").path();
-        let name = path
-            .file_name()
-            .expect("named")
-            .to_string_lossy()
-            .into_owned();
-        if !name.ends_with(".shm.zst") {
-            continue;
-        }
-        let facts = json(&folder.join(name.replace(".shm.zst", ".json")));
-        let file = std::fs::File::open(&path).expect("readable");
-        let mut decoder = ruzstd::decoding::StreamingDecoder::new(file).expect("zstd");
-        let mut memory = Vec::new();
-        std::io::Read::read_to_end(&mut decoder, &mut memory).expect("whole");
-        recordings.push((facts, memory));
-    }
-    assert!(recordings.len() >= 12, "recordings are missing");
-    recordings
 }
 
 fn number(value: &Value, name: &str) -> u32 {
@@ -80,7 +37,9 @@ fn messages(facts: &Value, queue: u32) -> Vec<Value> {
 
 #[test]
 fn every_offset_is_that_of_the_compiled_headers() {
-    let Some(folder) = golden() else { return };
+    let Some(folder) = testkit::golden_folder() else {
+        return;
+    };
     for (name, version) in [("seed", 16), ("b6", 19), ("b7", 20)] {
         let layout = json(&folder.join(format!("layout-{name}.json")));
         assert_eq!(number(&layout, "kvmfr"), version);
@@ -139,7 +98,7 @@ fn every_offset_is_that_of_the_compiled_headers() {
 
 #[test]
 fn session_descriptions_are_read_and_written_byte_for_byte() {
-    for (facts, memory) in recordings() {
+    for Image { facts, memory, .. } in golden_images() {
         let start = if number(&facts, "lgmpVersion") == 4 {
             5116
         } else {
@@ -173,7 +132,7 @@ fn without_padding(udata: &[u8]) -> Vec<u8> {
 
 #[test]
 fn frame_headers_say_what_the_facts_say_and_are_written_byte_for_byte() {
-    for (facts, memory) in recordings() {
+    for Image { facts, memory, .. } in golden_images() {
         let version = version(&facts);
         let messages = messages(&facts, kvmfr::FRAME_QUEUE.id);
         assert!(!messages.is_empty());
@@ -221,8 +180,9 @@ fn compare(version: Version, header: &FrameHeader, body: &Value) {
 
 #[test]
 fn pointer_messages_say_what_the_facts_say_and_are_written_byte_for_byte() {
-    let mut seen = 0;
-    for (facts, memory) in recordings() {
+    let (mut images, mut shapes) = (0, 0);
+    for Image { facts, memory, .. } in golden_images() {
+        images += 1;
         for message in messages(&facts, kvmfr::POINTER_QUEUE.id) {
             let body = &message["body"];
             let flags = PointerFlags::from_bits_retain(number(&message, "udata"));
@@ -233,7 +193,7 @@ fn pointer_messages_say_what_the_facts_say_and_are_written_byte_for_byte() {
             assert_eq!(i64::from(header.x), body["x"].as_i64().expect("x"));
             assert_eq!(i64::from(header.y), body["y"].as_i64().expect("y"));
             let Some(shape) = header.shape else { continue };
-            seen += 1;
+            shapes += 1;
             assert_eq!(shape.kind, CursorKind::Colour);
             assert_eq!(i64::from(shape.hx), body["hx"].as_i64().expect("hx"));
             assert_eq!(i64::from(shape.hy), body["hy"].as_i64().expect("hy"));
@@ -243,5 +203,5 @@ fn pointer_messages_say_what_the_facts_say_and_are_written_byte_for_byte() {
             assert_eq!(header.encode(), bytes);
         }
     }
-    assert!(seen >= 12 || golden().is_none());
+    assert!(shapes >= images);
 }

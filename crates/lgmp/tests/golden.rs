@@ -2,32 +2,13 @@
 
 mod support;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ivshmem::SharedMemory;
 use lgmp::{Client, Geometry, StartError, WireVersion};
 use serde_json::Value;
 use support::{get, get64, set, set64};
-
-/// Header, rings and the small blocks: all that this crate reads lies below.
-const READ: usize = 256 * 1024;
-
-/// Where the images are, or a loud word that they are missing.
-fn folder() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
-    let folder = std::env::var_os("LG_GOLDEN").map_or(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "!!! NOT TESTED: golden images are missing; looked in {}",
-        folder.display()
-    );
-    None
-}
 
 fn facts(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).expect("a readable file of facts");
@@ -47,42 +28,20 @@ fn word(value: &Value, key: &str) -> u32 {
     u32::try_from(number(value, key)).expect("a 32-bit fact")
 }
 
-/// An image in a memfd of its full size, of which the beginning is filled.
-fn load(folder: &Path, facts: &Value) -> Arc<SharedMemory> {
-    let size = usize::try_from(number(facts, "shmSize")).expect("a size");
-    let memory = support::memory(size);
-    let file = File::open(folder.join(facts["file"].as_str().expect("a name"))).expect("an image");
-    let mut decoder = ruzstd::decoding::StreamingDecoder::new(file).expect("zstd");
-    let mut bytes = vec![0; READ];
-    decoder.read_exact(&mut bytes).expect("a whole image");
-    memory.as_slice().copy_from(0, &bytes).expect("room");
-    memory
-}
-
-fn images() -> Vec<(Value, Arc<SharedMemory>)> {
-    let Some(folder) = folder() else {
-        return Vec::new();
-    };
-    let mut images = Vec::new();
-    for entry in std::fs::read_dir(&folder).expect("a readable folder") {
-        let path = entry.expect("an entry").path();
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        let name = name.unwrap_or_default();
-        if name.ends_with(".json") && !name.starts_with("layout-") {
-            let facts = facts(&path);
-            let memory = load(&folder, &facts);
-            images.push((facts, memory));
-        }
-    }
-    assert!(images.len() >= 11, "only {} images", images.len());
-    images
+/// The facts and the memory of each recorded host.
+fn images() -> impl Iterator<Item = (Value, Arc<SharedMemory>)> {
+    testkit::golden_images().map(|image| {
+        let memory = support::memory(image.memory.len());
+        memory.as_slice().copy_from(0, &image.memory).expect("room");
+        (image.facts, memory)
+    })
 }
 
 #[test]
 fn layout_tables_equal_what_the_compiler_printed() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = testkit::golden_folder() else {
+        return;
+    };
     for (name, version) in [
         ("layout-seed.json", WireVersion::V4),
         ("layout-b6.json", WireVersion::V5),

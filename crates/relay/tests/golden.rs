@@ -10,8 +10,6 @@
     reason = "whatever is missing here fails the test"
 )]
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -21,7 +19,7 @@ use lgmp::{Geometry, WireVersion};
 use picture::PointerShape;
 use relay::{Discarded, Event, Link, Reader, ReaderOptions, Status, Waker};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use testkit::golden::sha256;
 
 /// A clock that goes on by 100 µs whenever it is read, so that every wait ends soon.
 #[derive(Clone, Default)]
@@ -31,12 +29,6 @@ impl Clock for Running {
     fn now(&self) -> Nanos {
         Nanos(self.0.fetch_add(100_000, Ordering::SeqCst))
     }
-}
-
-fn folder() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
-    let folder = std::env::var_os("LG_GOLDEN").map_or_else(beside, PathBuf::from);
-    folder.is_dir().then_some(folder)
 }
 
 fn number(value: &Value) -> u32 {
@@ -51,14 +43,9 @@ struct Image {
 }
 
 impl Image {
-    fn load(facts_path: &Path) -> Option<Self> {
-        let facts: Value = serde_json::from_slice(&std::fs::read(facts_path).unwrap()).unwrap();
-        let file = facts.get("file")?.as_str()?;
-        let packed = std::fs::File::open(facts_path.with_file_name(file)).unwrap();
-        let mut decoder = ruzstd::decoding::StreamingDecoder::new(packed).unwrap();
-        let mut bytes = Vec::new();
-        decoder.read_to_end(&mut bytes).unwrap();
-        assert_eq!(bytes.len() as u64, facts["shmSize"].as_u64().unwrap());
+    /// Takes the host's part in a recorded image: nobody is subscribed any more, and the session is another one.
+    fn wake(recorded: testkit::golden::Image) -> Self {
+        let (facts, bytes) = (recorded.facts, recorded.memory);
         let memory = SharedMemory::create("golden", bytes.len()).unwrap();
         memory.as_slice().copy_from(0, &bytes).unwrap();
         let version = WireVersion::from_wire(number(&facts["lgmpVersion"])).unwrap();
@@ -73,7 +60,7 @@ impl Image {
             image.poke(image.queue(queue) + image.geometry.queue.new_subs, 0);
         }
         image.poke(8, image.peek(8) ^ 0x1234_5678);
-        Some(image)
+        image
     }
 
     fn peek(&self, at: usize) -> u32 {
@@ -137,13 +124,6 @@ impl Image {
         let newest = (number(&queue["position"]) + slots - 1) % slots;
         number(&queue["messages"][newest as usize]["offset"])
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Ticks and looks until the reader is connected.
@@ -306,23 +286,8 @@ fn expect_pointer(name: &str, image: &Image, reader: &mut Reader, waker: &Waker)
 
 #[test]
 fn every_recorded_host_is_read_as_it_was() {
-    let Some(folder) = folder() else {
-        eprintln!("SKIPPED: no golden images beside the checkout and LG_GOLDEN is not set");
-        return;
-    };
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .collect();
-    paths.sort();
-    let mut replayed = 0;
-    for path in paths {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if let Some(image) = Image::load(&path) {
-            replay(&name, &image);
-            replayed += 1;
-        }
+    for recorded in testkit::golden_images() {
+        let name = recorded.name.clone();
+        replay(&name, &Image::wake(recorded));
     }
-    assert!(replayed >= 11, "only {replayed} images");
 }

@@ -18,7 +18,7 @@ pub mod watch;
 pub mod x_server;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Says that something is not tested on this machine, on stderr and in the file named by `LG_SKIP_LOG`.
@@ -86,4 +86,21 @@ pub fn golden_folder() -> Option<PathBuf> {
         );
     }
     is_there.then_some(folder)
+}
+
+/// Every memory image of a real host, unpacked one after the other. None, with a loud word, if there is no folder of them.
+///
+/// # Panics
+/// If one of them is missing or damaged.
+pub fn golden_images() -> impl Iterator<Item = golden::Image> {
+    let folder = golden_folder();
+    let names = folder.as_deref().map_or_else(Vec::new, |folder| {
+        let names = golden::Image::names(folder).expect("a readable folder");
+        assert!(names.len() >= 12, "only {} images", names.len());
+        names
+    });
+    names.into_iter().map(move |name| {
+        let folder = folder.as_deref().unwrap_or(Path::new(""));
+        golden::Image::load(folder, &name).unwrap_or_else(|error| panic!("{name}: {error:#}"))
+    })
 }

@@ -1,28 +1,9 @@
 //! The division of the memory, compared with that of real hosts.
 
-use std::path::PathBuf;
-
 use kvmfr::OsInfo;
 use serde_json::Value;
 
 use super::*;
-
-/// The folder of recordings, or `None` with a loud word about it.
-fn golden() -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../../shared/golden"
-    ));
-    let folder = std::env::var_os("LG_GOLDEN").map_or(beside, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "SKIPPED: no recordings at {}; set LG_GOLDEN",
-        folder.display()
-    );
-    None
-}
 
 /// A description of so many bytes.
 fn description_of(bytes: usize) -> SessionDescription {
@@ -44,7 +25,9 @@ fn number(value: &Value, name: &str) -> u32 {
 
 #[test]
 fn queues_rings_and_blocks_lie_where_real_hosts_put_them() {
-    let Some(folder) = golden() else { return };
+    let Some(folder) = testkit::golden_folder() else {
+        return;
+    };
     for name in [
         "seed-1920x1080-BGRA",
         "seed-1366x768-BGRA",
