@@ -15,6 +15,10 @@ pub const MAX_FRAME_HEADER_BYTES: usize = size_of::<Frame20>();
 /// Most columns or rows of screen, frame and data (H1).
 pub const MAX_SIDE: u32 = 32768;
 
+/// Most pixels of a frame: two 8K screens side by side. A header could claim sixteen times as many with one row behind
+/// it, and whoever composes the whole picture would need 4 GiB.
+pub const MAX_PIXELS: u64 = 1 << 26;
+
 /// Longest row (H1): four times the longest sane payload.
 pub const MAX_PITCH_BYTES: u32 = 1 << 20;
 
@@ -180,7 +184,7 @@ pub enum HeaderError {
     /// More than three quarter turns.
     #[error("rotation {0}")]
     Rotation(u32),
-    /// A side that is zero or too long.
+    /// A side that is zero or too long, or more pixels than any screen has.
     #[error("{what} of {width} × {height}")]
     Size {
         /// Which one.
@@ -504,7 +508,8 @@ impl Raw {
             ("frame data", self.data),
         ];
         for (what, Size { width, height }) in sizes {
-            if !Size::new(width, height).is_sane() {
+            let is_huge = what == "frame" && self.frame.area() > MAX_PIXELS;
+            if !Size::new(width, height).is_sane() || is_huge {
                 return Err(HeaderError::Size {
                     what,
                     width,

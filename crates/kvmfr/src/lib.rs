@@ -43,8 +43,8 @@ pub use cursor::{CursorError, CursorHeader, CursorKind, MAX_SHAPE_SIDE, ShapeHea
 pub use damage::{DamageList, MAX_DAMAGE_RECTS, Rect};
 pub use flags::{Features, FrameFlags, PointerFlags};
 pub use frame::{
-    FrameHeader, FrameType, HeaderError, MAX_FRAME_HEADER_BYTES, MAX_PITCH_BYTES, MAX_SIDE, Size,
-    WRITE_POINTER_BYTES,
+    FrameHeader, FrameType, HeaderError, MAX_FRAME_HEADER_BYTES, MAX_PITCH_BYTES, MAX_PIXELS,
+    MAX_SIDE, Size, WRITE_POINTER_BYTES,
 };
 pub use message::{ClientMessage, SetCursorPos};
 pub use packed::PackedGeometry;

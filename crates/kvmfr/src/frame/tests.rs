@@ -191,6 +191,28 @@ fn every_side_is_between_1_and_32768() {
 }
 
 #[test]
+fn a_frame_has_no_more_pixels_than_two_8k_screens() {
+    let parsed = |version, width, height| {
+        let header = FrameHeader {
+            rows: 1,
+            flags: FrameFlags::TRUNCATED,
+            ..FrameHeader::whole(FrameType::Bgra, Size::new(width, height), 4 * width, 4092)
+        };
+        FrameHeader::parse(version, &encoded(version, &header), SLOT, ROOM)
+    };
+    for version in Version::ALL {
+        for (width, height) in [(15_360, 4_320), (8192, 8192), (MAX_SIDE, 2048)] {
+            assert!(parsed(version, width, height).is_ok(), "{version} {width}");
+            let error = parsed(version, width, height * 2);
+            assert!(
+                matches!(error, Err(HeaderError::Size { .. })),
+                "{version} {width}: {error:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_pitch_holds_a_row_of_whole_pixels_and_is_capped() {
     for version in Version::ALL {
         let offset = at(version).pitch;
