@@ -55,6 +55,8 @@ pub struct FrameNotes {
     pub wants_screen_on: bool,
     /// The guest wants attention.
     pub wants_attention: bool,
+    /// The memory was too small for all rows. (Healthy frames of type 5 may lack their last row.)
+    pub is_truncated: bool,
     /// MiB of shared memory that would hold the picture without cutting it.
     pub recommended_mib: u64,
 }
@@ -88,7 +90,8 @@ pub struct Session {
     /// What the relay waits for, and since when there is no live picture.
     missing: Option<(String, Nanos)>,
     splash_until: Option<Nanos>,
-    recommended_mib: u64,
+    /// MiB that a cut picture needs.
+    cut: Option<u64>,
     note: Option<Note>,
     status: Option<StatusText>,
     is_screen_kept_on: bool,
@@ -109,7 +112,7 @@ impl Session {
             shape: None,
             missing: None,
             splash_until: None,
-            recommended_mib: 0,
+            cut: None,
             note: None,
             status: None,
             is_screen_kept_on: false,
@@ -151,7 +154,7 @@ impl Session {
         if notes.wants_attention && self.preferences.request_activation {
             self.demand_attention(now);
         }
-        self.recommended_mib = notes.recommended_mib;
+        self.cut = notes.is_truncated.then_some(notes.recommended_mib);
         let was_waiting = self.missing.take().is_some();
         if was_waiting && matches!(self.note, Some(Note::Waiting(_))) {
             let stay = if self.preferences.quick_splash {
@@ -203,8 +206,7 @@ impl Session {
             next = self.splash_until;
             return next;
         } else {
-            let is_cut = self.layout.is_some_and(|layout| layout.is_truncated());
-            (is_cut && self.preferences.alerts).then_some(Note::Cut(self.recommended_mib))
+            self.cut.filter(|_| self.preferences.alerts).map(Note::Cut)
         };
         if note != self.note {
             self.status = note.as_ref().map(|note| self.text_of(note));

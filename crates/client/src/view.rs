@@ -226,6 +226,7 @@ fn take_over(
         layout,
         wants_screen_on: frame.wants_screensaver_inhibited(),
         wants_attention: frame.wants_activation(),
+        is_truncated: frame.is_truncated(),
         recommended_mib: frame.recommended_size_mib(),
     };
     let uploaded = renderer.upload(&layout, damage, &mut frame);

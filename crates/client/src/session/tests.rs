@@ -9,6 +9,7 @@ fn notes(width: u32, height: u32) -> FrameNotes {
         layout: FrameLayout::packed(PixelFormat::Bgra8, Size::new(width, height)),
         wants_screen_on: false,
         wants_attention: false,
+        is_truncated: false,
         recommended_mib: 128,
     }
 }
@@ -91,6 +92,7 @@ fn the_splash_stays_a_moment_unless_the_user_is_in_a_hurry() {
 fn a_cut_picture_says_how_much_memory_it_needs() {
     let mut cut = notes(64, 48);
     cut.layout.rows = 40;
+    cut.is_truncated = true;
     for (alerts, line) in [
         (
             true,
