@@ -6,10 +6,24 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait_until;
+
+/// Runs a program to its end and returns what it printed.
+///
+/// # Errors
+/// If it cannot be started or fails.
+pub fn run(command: &mut Command) -> anyhow::Result<Vec<u8>> {
+    let output = command
+        .output()
+        .with_context(|| format!("starting {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output.stdout)
+}
 
 /// A running program; killed when dropped. What it prints goes into a file.
 pub struct Process {
@@ -77,6 +91,13 @@ impl Process {
         status
     }
 
+    /// Ends it at once, even if it is stopped.
+    pub fn kill(&mut self) {
+        // A stopped process does not die of SIGTERM, but of SIGKILL.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Sends a signal; nothing happens if the program has ended.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
@@ -105,8 +126,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A stopped process does not die of SIGTERM, but of SIGKILL.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }

@@ -9,15 +9,26 @@ use anyhow::{Context as _, bail};
 use rustix::io::{FdFlags, fcntl_setfd};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
-    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, ImageFormat,
+    AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, CreateWindowAux,
+    ImageFormat, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use crate::process::Process;
 
+/// A window manager.
+struct Manager {
+    _process: Process,
+    /// The connection of the windows that it was tried with. The server would give their numbers to the next client, and
+    /// the manager, which hears of their end late, would take that one's windows for them.
+    _connection: RustConnection,
+}
+
 /// An Xvfb on a display number of its own choice.
 pub struct XServer {
+    // Ends before its server.
+    manager: Option<Manager>,
     process: Process,
     display: String,
 }
@@ -28,6 +39,14 @@ impl XServer {
     /// # Errors
     /// If it does not come up.
     pub fn start(width: u32, height: u32) -> anyhow::Result<Option<Self>> {
+        Self::start_with(width, height, &[])
+    }
+
+    /// Starts one with further arguments.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start_with(width: u32, height: u32, arguments: &[&str]) -> anyhow::Result<Option<Self>> {
         if !crate::has_program("Xvfb", "X server") {
             return Ok(None);
         }
@@ -48,6 +67,7 @@ impl XServer {
             "-extension",
             "SECURITY",
         ]);
+        command.args(arguments);
         let process = Process::start(&mut command)?;
         drop(writer);
         let text = read_line(&reader)
@@ -56,6 +76,7 @@ impl XServer {
             bail!("Xvfb ended: {}", process.output());
         }
         Ok(Some(Self {
+            manager: None,
             display: format!(":{text}"),
             process,
         }))
@@ -77,18 +98,42 @@ impl XServer {
     /// # Errors
     /// If it cannot be started or fails.
     pub fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = Command::new(program)
-            .args(arguments)
-            .env("DISPLAY", &self.display)
-            .output()
-            .with_context(|| format!("starting {program}"))?;
-        if !output.status.success() {
-            bail!(
-                "{program} {arguments:?}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+        let mut command = Command::new(program);
+        command.args(arguments).env("DISPLAY", &self.display);
+        let output = crate::process::run(&mut command)?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
+    }
+
+    /// Lets openbox manage the windows from now on. Skips loudly (`false`) if there is no openbox.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn manage(&mut self) -> anyhow::Result<bool> {
+        if !crate::has_program("openbox", "windows under a window manager") {
+            return Ok(false);
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let mut command = Command::new("openbox");
+        command
+            .env("DISPLAY", &self.display)
+            .env("HOME", std::env::temp_dir());
+        let process = Process::start(&mut command)?;
+        let (connection, screen) = RustConnection::connect(Some(&self.display))?;
+        let screen = connection.setup().roots.get(screen).context("a screen")?;
+        let state = connection.intern_atom(false, b"WM_STATE")?.reply()?.atom;
+        // It does not manage windows that are mapped while it starts: wait until it takes one.
+        let mut is_managed = Ok(false);
+        crate::wait_until(Duration::from_secs(20), || {
+            is_managed = takes_a_window(&connection, screen.root, state);
+            !matches!(is_managed, Ok(false))
+        });
+        if !is_managed? {
+            bail!("openbox does not manage windows: {}", process.output());
+        }
+        self.manager = Some(Manager {
+            _process: process,
+            _connection: connection,
+        });
+        Ok(true)
     }
 
     /// Changes the size of the screen, up to the size it was started with.
@@ -153,6 +198,20 @@ impl XServer {
                 .is_ok_and(|text| text.contains("Looking Glass"))
         })
     }
+}
+
+/// Maps a window for a moment; tells whether a window manager has marked it as its own.
+fn takes_a_window(connection: &RustConnection, root: u32, state: u32) -> anyhow::Result<bool> {
+    let probe = connection.generate_id()?;
+    let class = WindowClass::INPUT_OUTPUT;
+    let aux = CreateWindowAux::new();
+    connection.create_window(0, probe, root, 0, 0, 50, 50, 0, class, 0, &aux)?;
+    connection.map_window(probe)?.check()?;
+    std::thread::sleep(Duration::from_millis(100));
+    let property = connection.get_property(false, probe, state, AtomEnum::ANY, 0, 1);
+    let is_managed = property?.reply()?.value_len > 0;
+    connection.destroy_window(probe)?.check()?;
+    Ok(is_managed)
 }
 
 /// Reads the number and the line break, which the server writes apart: it ends if nobody takes the second.

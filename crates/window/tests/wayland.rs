@@ -4,13 +4,15 @@
 
 mod support;
 
+use std::path::PathBuf;
+
 use picture::{BufferRect, Canvas, Size};
 use raw_window_handle::{HasDisplayHandle, HasWindowHandle, RawDisplayHandle, RawWindowHandle};
-use support::compositor::{Compositor, SCREEN};
-use support::xserver::XServer;
-use support::{
-    fill, has_program, pattern, present, pump, pump_event, pump_size, pump_until_lost, wait_for,
-};
+use support::screen::Screen;
+use support::shot::{fill, pattern};
+use support::wayland::{Desktop as _, nested_weston, sway, weston};
+use support::{SCREEN, present, pump, pump_event, pump_size, pump_until_lost, wait_for};
+use testkit::compositor::Sway;
 use window::{
     Backend, Presented, SoftwarePresenter, Window, WindowConfig, WindowError, WindowEvent,
 };
@@ -21,11 +23,11 @@ use x11rb::protocol::xproto::{
 
 const SIZE: Size = Size::new(400, 300);
 
-fn config(compositor: &Compositor) -> WindowConfig {
+fn config(socket: PathBuf) -> WindowConfig {
     WindowConfig {
         size: SIZE,
         app_id: "lg-test".to_owned(),
-        display: Some(compositor.display()),
+        display: Some(socket.to_string_lossy().into_owned()),
         ..WindowConfig::default()
     }
 }
@@ -75,7 +77,7 @@ impl Shown {
     }
 
     /// Presents a pattern, and finds it on sway's output.
-    fn find(&mut self, compositor: &Compositor, canvas: &Canvas) -> (u32, u32) {
+    fn find(&mut self, compositor: &Sway, canvas: &Canvas) -> (u32, u32) {
         wait_for("the picture", || {
             self.present(canvas, &[BufferRect::of_size(canvas.size())]);
             let mut events = Vec::new();
@@ -83,22 +85,21 @@ impl Shown {
             self.window
                 .dispatch(Some(step), &mut events)
                 .expect("it lives");
-            compositor.grim().find(canvas)
+            compositor.shot().find(canvas)
         })
     }
 }
 
 #[test]
 fn presented_pixels_are_the_pixels_on_weston() {
-    let test = "presented_pixels_are_the_pixels_on_weston";
-    let Some(server) = XServer::start(test) else {
+    let Some(server) = Screen::start() else {
         return;
     };
     // Weston's own screenshots are black on its headless backend with pixman.
-    let Some(compositor) = Compositor::nested_weston(test, &server.display) else {
+    let Some(compositor) = nested_weston(&server) else {
         return;
     };
-    let mut full = config(&compositor);
+    let mut full = config(compositor.socket());
     full.full_screen = true;
     let mut shown = Shown::open(&full);
     let mut canvas = shown.follow_to(SCREEN);
@@ -116,14 +117,10 @@ fn presented_pixels_are_the_pixels_on_weston() {
 
 #[test]
 fn presented_pixels_are_the_pixels_on_sway() {
-    let test = "presented_pixels_are_the_pixels_on_sway";
-    let Some(compositor) = Compositor::sway(test) else {
+    let Some(compositor) = sway() else {
         return;
     };
-    if !has_program("grim", test) {
-        return;
-    }
-    let mut shown = Shown::open(&config(&compositor));
+    let mut shown = Shown::open(&config(compositor.socket()));
     assert_eq!(shown.presenter.transport(), "wl_shm");
     let mut canvas = shown.follow_to(SIZE);
     let (left, top) = shown.find(&compositor, &canvas);
@@ -137,17 +134,16 @@ fn presented_pixels_are_the_pixels_on_sway() {
         shown.window.dispatch(Some(wait), &mut events).unwrap();
     }
     wait_for("the last picture", || {
-        compositor.grim().shows(&canvas, left, top).then_some(())
+        compositor.shot().shows(&canvas, left, top).then_some(())
     });
 }
 
 #[test]
 fn the_render_thread_presents_while_the_main_thread_dispatches() {
-    let test = "the_render_thread_presents_while_the_main_thread_dispatches";
-    let Some(compositor) = Compositor::weston(test) else {
+    let Some(compositor) = weston() else {
         return;
     };
-    let mut window = open(&config(&compositor));
+    let mut window = open(&config(compositor.socket()));
     let mut presenter = window.surface().presenter().unwrap();
     let surface = window.surface();
     let render = std::thread::spawn(move || {
@@ -183,12 +179,11 @@ fn the_render_thread_presents_while_the_main_thread_dispatches() {
 
 #[test]
 fn maximised_and_full_screen_states_come_and_go_on_weston() {
-    let test = "maximised_and_full_screen_states_come_and_go_on_weston";
-    let Some(compositor) = Compositor::weston(test) else {
+    let Some(compositor) = weston() else {
         return;
     };
     // Weston ends the connection if a buffer does not fit the acknowledged maximised size.
-    let mut wish = config(&compositor);
+    let mut wish = config(compositor.socket());
     wish.maximize = true;
     let mut shown = Shown::open(&wish);
     let size = shown.window.buffer_size();
@@ -205,14 +200,10 @@ fn maximised_and_full_screen_states_come_and_go_on_weston() {
 
 #[test]
 fn full_screen_covers_sway_and_comes_back() {
-    let test = "full_screen_covers_sway_and_comes_back";
-    let Some(compositor) = Compositor::sway(test) else {
+    let Some(compositor) = sway() else {
         return;
     };
-    if !has_program("grim", test) {
-        return;
-    }
-    let mut shown = Shown::open(&config(&compositor));
+    let mut shown = Shown::open(&config(compositor.socket()));
     shown.follow_to(SIZE);
     shown.window.set_full_screen(true);
     let canvas = shown.follow_to(SCREEN);
@@ -226,15 +217,11 @@ fn full_screen_covers_sway_and_comes_back() {
 
 #[test]
 fn the_window_follows_requests_and_the_compositor() {
-    let test = "the_window_follows_requests_and_the_compositor";
-    let Some(compositor) = Compositor::sway(test) else {
+    let Some(compositor) = sway() else {
         return;
     };
-    if !has_program("grim", test) {
-        return;
-    }
     for resizable in [true, false] {
-        let mut wish = config(&compositor);
+        let mut wish = config(compositor.socket());
         wish.resizable = resizable;
         let mut shown = Shown::open(&wish);
         shown.follow_to(SIZE);
@@ -242,7 +229,7 @@ fn the_window_follows_requests_and_the_compositor() {
         let canvas = shown.follow_to(Size::new(640, 360));
         shown.find(&compositor, &canvas);
         if resizable {
-            compositor.swaymsg(&["[app_id=lg-test] resize set 500 px 410 px"]);
+            compositor.swaymsg("[app_id=lg-test] resize set 500 px 410 px");
             let canvas = shown.follow_to(Size::new(500, 410));
             shown.find(&compositor, &canvas);
         }
@@ -254,27 +241,23 @@ fn the_window_follows_requests_and_the_compositor() {
 
 #[test]
 fn buffers_have_the_physical_size_on_a_dense_output() {
-    let test = "buffers_have_the_physical_size_on_a_dense_output";
-    let Some(compositor) = Compositor::sway(test) else {
+    let Some(compositor) = sway() else {
         return;
     };
-    if !has_program("grim", test) {
-        return;
-    }
-    let mut shown = Shown::open(&config(&compositor));
+    let mut shown = Shown::open(&config(compositor.socket()));
     shown.follow_to(SIZE);
-    compositor.swaymsg(&["output HEADLESS-1 scale 2"]);
+    compositor.swaymsg("output HEADLESS-1 scale 2");
     let canvas = shown.follow_to(Size::new(800, 600));
     compositor.centre();
     assert!((shown.window.scale() - 2.0).abs() < 1e-9);
     // Found pixel by pixel: nothing was scaled on the way.
     shown.find(&compositor, &canvas);
-    compositor.swaymsg(&["output HEADLESS-1 scale 1"]);
+    compositor.swaymsg("output HEADLESS-1 scale 1");
     let canvas = shown.follow_to(SIZE);
     compositor.centre();
     shown.find(&compositor, &canvas);
     // A program's size is in physical pixels.
-    compositor.swaymsg(&["output HEADLESS-1 scale 2"]);
+    compositor.swaymsg("output HEADLESS-1 scale 2");
     shown.follow_to(Size::new(800, 600));
     shown.window.request_size(Size::new(640, 400));
     let canvas = shown.follow_to(Size::new(640, 400));
@@ -284,64 +267,58 @@ fn buffers_have_the_physical_size_on_a_dense_output() {
 
 #[test]
 fn a_close_request_arrives() {
-    let Some(compositor) = Compositor::sway("a_close_request_arrives") else {
+    let Some(compositor) = sway() else {
         return;
     };
-    let mut shown = Shown::open(&config(&compositor));
+    let mut shown = Shown::open(&config(compositor.socket()));
     shown.follow_to(SIZE);
     wait_for("the window in the tree", || {
-        compositor
-            .swaymsg(&["-t", "get_tree"])
-            .contains("lg-test")
-            .then_some(())
+        compositor.tree().contains("lg-test").then_some(())
     });
-    compositor.swaymsg(&["[app_id=lg-test] kill"]);
+    compositor.swaymsg("[app_id=lg-test] kill");
     pump_event(&mut shown.window, &WindowEvent::CloseRequested);
 }
 
 #[test]
 fn title_attention_and_inhibition_reach_sway() {
-    let Some(compositor) = Compositor::sway("title_attention_and_inhibition_reach_sway") else {
+    let Some(compositor) = sway() else {
         return;
     };
-    let mut shown = Shown::open(&config(&compositor));
+    let mut shown = Shown::open(&config(compositor.socket()));
     shown.follow_to(SIZE);
     shown.window.set_title("Spiegel äöü");
     wait_for("the title", || {
-        let tree = compositor.swaymsg(&["-t", "get_tree"]);
-        tree.contains("Spiegel äöü").then_some(())
+        compositor.tree().contains("Spiegeläöü").then_some(())
     });
     assert!(shown.window.set_idle_inhibited(true));
     wait_for("the inhibitor", || {
-        let tree = compositor.swaymsg(&["-t", "get_tree"]);
-        let tree: String = tree.split_whitespace().collect();
-        tree.contains("\"application\":\"enabled\"").then_some(())
+        compositor
+            .tree()
+            .contains("\"application\":\"enabled\"")
+            .then_some(())
     });
     assert!(shown.window.set_idle_inhibited(false));
     // Only a window on a hidden workspace is marked urgent; an unfocused one is focused at most.
-    compositor.swaymsg(&["workspace 2"]);
+    compositor.swaymsg("workspace 2");
     shown.window.request_attention();
     let mut events = Vec::new();
     wait_for("urgency or focus", || {
         let step = std::time::Duration::from_millis(20);
         shown.window.dispatch(Some(step), &mut events).unwrap();
-        let tree = compositor.swaymsg(&["-t", "get_tree"]);
-        let tree: String = tree.split_whitespace().collect();
-        tree.contains("\"urgent\":true").then_some(())
+        compositor.tree().contains("\"urgent\":true").then_some(())
     });
 }
 
 #[test]
 fn input_arrives_as_evdev_codes_in_window_coordinates() {
-    let test = "input_arrives_as_evdev_codes_in_window_coordinates";
-    let Some(server) = XServer::start(test) else {
+    let Some(server) = Screen::start() else {
         return;
     };
-    let Some(compositor) = Compositor::nested_weston(test, &server.display) else {
+    let Some(compositor) = nested_weston(&server) else {
         return;
     };
     // Full screen: then the window's coordinates are those of the X server.
-    let mut full = config(&compositor);
+    let mut full = config(compositor.socket());
     full.full_screen = true;
     let mut shown = Shown::open(&full);
     let canvas = shown.follow_to(SCREEN);
@@ -412,11 +389,10 @@ fn input_arrives_as_evdev_codes_in_window_coordinates() {
 
 #[test]
 fn native_handles_name_the_display_and_the_surface() {
-    let test = "native_handles_name_the_display_and_the_surface";
-    let Some(compositor) = Compositor::weston(test) else {
+    let Some(compositor) = weston() else {
         return;
     };
-    let window = open(&config(&compositor));
+    let window = open(&config(compositor.socket()));
     let surface = window.surface();
     drop(window);
     // The objects live for as long as the surface does.
@@ -429,10 +405,10 @@ fn native_handles_name_the_display_and_the_surface() {
 
 #[test]
 fn a_waker_ends_the_wait_from_another_thread() {
-    let Some(compositor) = Compositor::weston("a_waker_ends_the_wait_from_another_thread") else {
+    let Some(compositor) = weston() else {
         return;
     };
-    let mut window = open(&config(&compositor));
+    let mut window = open(&config(compositor.socket()));
     let waker = window.waker();
     pump_size(&mut window, SIZE);
     let ring = std::thread::spawn(move || waker.wake());
@@ -443,13 +419,12 @@ fn a_waker_ends_the_wait_from_another_thread() {
 
 #[test]
 fn a_killed_compositor_is_an_error_on_both_threads() {
-    let test = "a_killed_compositor_is_an_error_on_both_threads";
-    let Some(mut compositor) = Compositor::weston(test) else {
+    let Some(mut compositor) = weston() else {
         return;
     };
-    let mut shown = Shown::open(&config(&compositor));
+    let mut shown = Shown::open(&config(compositor.socket()));
     shown.follow_to(SIZE);
-    compositor.kill();
+    compositor.process().kill();
     let error = pump_until_lost(&mut shown.window);
     let backend = Backend::Wayland;
     assert!(

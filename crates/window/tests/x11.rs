@@ -4,12 +4,11 @@
 
 mod support;
 
-use std::process::Command;
-
 use picture::{BufferPoint, BufferRect, Size};
 use raw_window_handle::{HasDisplayHandle, HasWindowHandle, RawDisplayHandle, RawWindowHandle};
-use support::xserver::XServer;
-use support::{fill, pattern, present, pump, pump_event, pump_size, pump_until_lost, wait_for};
+use support::screen::Screen;
+use support::shot::{fill, pattern};
+use support::{SCREEN, present, pump, pump_event, pump_size, pump_until_lost, wait_for};
 use window::{Backend, Window, WindowConfig, WindowError, WindowEvent};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
@@ -18,13 +17,12 @@ use x11rb::protocol::xproto::{
 };
 
 const SIZE: Size = Size::new(400, 300);
-const SCREEN: Size = Size::new(1280, 720);
 
-fn config(server: &XServer) -> WindowConfig {
+fn config(server: &Screen) -> WindowConfig {
     WindowConfig {
         size: SIZE,
         app_id: "lg-test".to_owned(),
-        display: Some(server.display.clone()),
+        display: Some(server.display()),
         ..WindowConfig::default()
     }
 }
@@ -34,7 +32,7 @@ fn open(config: &WindowConfig) -> Window {
 }
 
 /// Presents a pattern of the window's size and waits until it is on the screen.
-fn show(server: &XServer, window: &mut Window) {
+fn show(server: &Screen, window: &mut Window) {
     let mut presenter = window.surface().presenter().expect("a presenter");
     let canvas = pattern(window.buffer_size());
     wait_for("the picture", || {
@@ -56,7 +54,7 @@ fn show(server: &XServer, window: &mut Window) {
 
 #[test]
 fn presented_pixels_are_the_pixels_on_screen() {
-    let Some(server) = XServer::start("presented_pixels_are_the_pixels_on_screen") else {
+    let Some(server) = Screen::start() else {
         return;
     };
     let mut window = open(&config(&server));
@@ -86,7 +84,7 @@ fn presented_pixels_are_the_pixels_on_screen() {
 
 #[test]
 fn many_pictures_in_a_row_end_with_the_last_one() {
-    let Some(server) = XServer::start("many_pictures_in_a_row_end_with_the_last_one") else {
+    let Some(server) = Screen::start() else {
         return;
     };
     let mut window = open(&config(&server));
@@ -116,8 +114,7 @@ fn many_pictures_in_a_row_end_with_the_last_one() {
 
 #[test]
 fn a_server_without_shared_memory_gets_the_pixels_all_the_same() {
-    let test = "a_server_without_shared_memory_gets_the_pixels_all_the_same";
-    let Some(server) = XServer::start_with(test, &["-extension", "MIT-SHM"]) else {
+    let Some(server) = Screen::start_with(&["-extension", "MIT-SHM"]) else {
         return;
     };
     let mut big = config(&server);
@@ -132,8 +129,7 @@ fn a_server_without_shared_memory_gets_the_pixels_all_the_same() {
 
 #[test]
 fn buffers_that_are_all_read_are_announced_when_free() {
-    let test = "buffers_that_are_all_read_are_announced_when_free";
-    let Some(server) = XServer::start(test) else {
+    let Some(server) = Screen::start() else {
         return;
     };
     let mut window = open(&config(&server));
@@ -164,11 +160,11 @@ fn buffers_that_are_all_read_are_announced_when_free() {
 
 #[test]
 fn the_window_follows_requests_and_other_programs() {
-    let Some(mut server) = XServer::start("the_window_follows_requests_and_other_programs") else {
+    let Some(mut server) = Screen::start() else {
         return;
     };
     for managed in [false, true] {
-        if managed && !server.manage("the_window_follows_requests_and_other_programs") {
+        if managed && !server.manage() {
             return;
         }
         let mut window = open(&config(&server));
@@ -188,13 +184,9 @@ fn the_window_follows_requests_and_other_programs() {
 
 #[test]
 fn a_fixed_window_is_resized_by_the_program_only() {
-    let test = "a_fixed_window_is_resized_by_the_program_only";
-    let Some(mut server) = XServer::start(test) else {
+    let Some(server) = Screen::start_managed() else {
         return;
     };
-    if !server.manage(test) {
-        return;
-    }
     let mut fixed = config(&server);
     fixed.resizable = false;
     let mut window = open(&fixed);
@@ -211,11 +203,11 @@ fn a_fixed_window_is_resized_by_the_program_only() {
 
 #[test]
 fn full_screen_covers_the_screen_and_comes_back() {
-    let Some(mut server) = XServer::start("full_screen_covers_the_screen_and_comes_back") else {
+    let Some(mut server) = Screen::start() else {
         return;
     };
     for managed in [false, true] {
-        if managed && !server.manage("full_screen_covers_the_screen_and_comes_back") {
+        if managed && !server.manage() {
             return;
         }
         let mut window = open(&config(&server));
@@ -244,11 +236,11 @@ fn full_screen_covers_the_screen_and_comes_back() {
 
 #[test]
 fn a_window_can_start_full_screen_or_maximised() {
-    let Some(mut server) = XServer::start("a_window_can_start_full_screen_or_maximised") else {
+    let Some(mut server) = Screen::start() else {
         return;
     };
     for managed in [false, true] {
-        if managed && !server.manage("a_window_can_start_full_screen_or_maximised") {
+        if managed && !server.manage() {
             return;
         }
         let mut full = config(&server);
@@ -273,13 +265,9 @@ fn a_window_can_start_full_screen_or_maximised() {
 
 #[test]
 fn a_borderless_window_has_no_frame() {
-    let test = "a_borderless_window_has_no_frame";
-    let Some(mut server) = XServer::start(test) else {
+    let Some(server) = Screen::start_managed() else {
         return;
     };
-    if !server.manage(test) {
-        return;
-    }
     for borderless in [false, true] {
         let mut wish = config(&server);
         wish.borderless = borderless;
@@ -292,7 +280,7 @@ fn a_borderless_window_has_no_frame() {
 
 #[test]
 fn place_title_and_class_are_what_was_asked() {
-    let Some(server) = XServer::start("place_title_and_class_are_what_was_asked") else {
+    let Some(server) = Screen::start() else {
         return;
     };
     let mut wish = config(&server);
@@ -315,7 +303,7 @@ fn place_title_and_class_are_what_was_asked() {
 
 #[test]
 fn a_close_request_arrives() {
-    let Some(mut server) = XServer::start("a_close_request_arrives") else {
+    let Some(mut server) = Screen::start() else {
         return;
     };
     let mut window = open(&config(&server));
@@ -324,7 +312,7 @@ fn a_close_request_arrives() {
     server.send(true, id, server.atom("WM_PROTOCOLS"), [delete, 0, 0, 0, 0]);
     pump_event(&mut window, &WindowEvent::CloseRequested);
     drop(window);
-    if server.manage("a_close_request_arrives") {
+    if server.manage() {
         let mut window = open(&config(&server));
         show(&server, &mut window);
         let id = server.find_window("lg-test");
@@ -335,8 +323,7 @@ fn a_close_request_arrives() {
 
 #[test]
 fn input_arrives_as_evdev_codes_in_window_coordinates() {
-    let test = "input_arrives_as_evdev_codes_in_window_coordinates";
-    let Some(server) = XServer::start(test) else {
+    let Some(server) = Screen::start() else {
         return;
     };
     let mut window = open(&config(&server));
@@ -381,7 +368,7 @@ fn input_arrives_as_evdev_codes_in_window_coordinates() {
 
 #[test]
 fn the_local_pointer_can_be_hidden() {
-    let Some(server) = XServer::start("the_local_pointer_can_be_hidden") else {
+    let Some(server) = Screen::start() else {
         return;
     };
     use x11rb::protocol::xfixes::ConnectionExt as _;
@@ -414,13 +401,9 @@ fn the_local_pointer_can_be_hidden() {
 
 #[test]
 fn attention_is_asked_for_by_urgency_and_state() {
-    let test = "attention_is_asked_for_by_urgency_and_state";
-    let Some(mut server) = XServer::start(test) else {
+    let Some(server) = Screen::start_managed() else {
         return;
     };
-    if !server.manage(test) {
-        return;
-    }
     let mut window = open(&config(&server));
     show(&server, &mut window);
     let id = server.find_window("lg-test");
@@ -442,7 +425,7 @@ fn attention_is_asked_for_by_urgency_and_state() {
 
 #[test]
 fn screen_blanking_is_held_off() {
-    let Some(server) = XServer::start("screen_blanking_is_held_off") else {
+    let Some(server) = Screen::start() else {
         return;
     };
     let mut window = open(&config(&server));
@@ -454,8 +437,7 @@ fn screen_blanking_is_held_off() {
 
 #[test]
 fn native_handles_name_the_connection_and_the_window() {
-    let test = "native_handles_name_the_connection_and_the_window";
-    let Some(server) = XServer::start(test) else {
+    let Some(server) = Screen::start() else {
         return;
     };
     let window = open(&config(&server));
@@ -473,7 +455,7 @@ fn native_handles_name_the_connection_and_the_window() {
 
 #[test]
 fn a_waker_ends_the_wait_from_another_thread() {
-    let Some(server) = XServer::start("a_waker_ends_the_wait_from_another_thread") else {
+    let Some(server) = Screen::start() else {
         return;
     };
     let mut window = open(&config(&server));
@@ -487,7 +469,7 @@ fn a_waker_ends_the_wait_from_another_thread() {
 
 #[test]
 fn a_killed_server_is_an_error_on_both_threads() {
-    let Some(mut server) = XServer::start("a_killed_server_is_an_error_on_both_threads") else {
+    let Some(mut server) = Screen::start() else {
         return;
     };
     let mut window = open(&config(&server));
@@ -531,22 +513,17 @@ fn no_server_is_an_error_that_names_the_display() {
 
 #[test]
 fn a_change_of_the_monitor_is_followed_in_full_screen_without_a_manager() {
-    let test = "a_change_of_the_monitor_is_followed_in_full_screen_without_a_manager";
-    let Some(server) = XServer::start(test) else {
+    let Some(server) = Screen::start() else {
         return;
     };
-    if !support::has_program("xrandr", test) {
+    if !testkit::has_program("xrandr", "changes of the monitor") {
         return;
     }
     let mut full = config(&server);
     full.full_screen = true;
     let mut window = open(&full);
     pump_size(&mut window, SCREEN);
-    let xrandr = |arguments: &[&str]| {
-        let mut command = Command::new("xrandr");
-        command.env("DISPLAY", &server.display).args(arguments);
-        assert!(command.status().unwrap().success(), "xrandr {arguments:?}");
-    };
+    let xrandr = |arguments: &[&str]| server.run("xrandr", arguments);
     let modeline = [
         "40", "1000", "1048", "1152", "1312", "600", "603", "607", "624",
     ];

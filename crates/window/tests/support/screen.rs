@@ -1,107 +1,61 @@
-//! Xvfb, with or without a window manager, and an observer of its screen.
-
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+//! An observer of an X screen.
 
 use picture::Size;
+use testkit::x_server::XServer;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
     AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, ImageFormat, Window as XWindow,
-    WindowClass,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 
-use super::{Process, Shot, has_program, wait_for};
+use super::shot::Shot;
+use super::{SCREEN, wait_for};
 
-/// A running Xvfb of 1280 by 720.
-pub(crate) struct XServer {
-    manager: Option<Process>,
-    server: Process,
-    pub(crate) display: String,
+/// A running Xvfb, and a connection to look at its screen.
+pub(crate) struct Screen {
+    server: XServer,
     pub(crate) conn: RustConnection,
     pub(crate) root: XWindow,
 }
 
-impl XServer {
-    /// Starts a server; `None` (and a loud note) if it is not installed.
-    pub(crate) fn start(test: &str) -> Option<Self> {
-        Self::start_with(test, &[])
+impl Screen {
+    /// Starts a server without a window manager; `None` (and a loud note) if it is not installed.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
     }
 
     /// Starts a server with further arguments.
-    pub(crate) fn start_with(test: &str, arguments: &[&str]) -> Option<Self> {
-        if !has_program("Xvfb", test) {
-            return None;
-        }
-        let mut server = Process::start(
-            Command::new("Xvfb")
-                .args([
-                    "-displayfd",
-                    "1",
-                    "-screen",
-                    "0",
-                    "1280x720x24",
-                    "-noreset",
-                    "-ac",
-                ])
-                .args(["-nolisten", "tcp", "-extension", "SECURITY"])
-                .args(arguments)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null()),
-        );
-        let mut line = String::new();
-        let out = server.0.stdout.take().expect("a pipe");
-        BufReader::new(out)
-            .read_line(&mut line)
-            .expect("a display number");
-        let display = format!(":{}", line.trim());
-        let (conn, screen) = RustConnection::connect(Some(&display)).expect("the server answers");
+    pub(crate) fn start_with(arguments: &[&str]) -> Option<Self> {
+        let server = XServer::start_with(SCREEN.width, SCREEN.height, arguments);
+        let server = server.expect("Xvfb comes up")?;
+        let (conn, screen) = RustConnection::connect(Some(server.display())).unwrap();
         let root = conn.setup().roots[screen].root;
-        Some(Self {
-            manager: None,
-            server,
-            display,
-            conn,
-            root,
-        })
+        Some(Self { server, conn, root })
+    }
+
+    /// Starts a server and openbox.
+    pub(crate) fn start_managed() -> Option<Self> {
+        let mut this = Self::start()?;
+        this.manage().then_some(this)
     }
 
     /// Starts openbox; `false` (and a loud note) if it is not installed.
-    pub(crate) fn manage(&mut self, test: &str) -> bool {
-        if !has_program("openbox", test) {
-            return false;
-        }
-        let home = std::env::temp_dir();
-        self.manager = Some(Process::start(
-            Command::new("openbox")
-                .env("DISPLAY", &self.display)
-                .env("HOME", home)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()),
-        ));
-        // Openbox does not manage windows that are mapped while it starts: wait until it takes one.
-        let state = self.atom("WM_STATE");
-        wait_for("openbox", || {
-            let probe = self.conn.generate_id().unwrap();
-            let (root, aux) = (self.root, Default::default());
-            let class = WindowClass::INPUT_OUTPUT;
-            self.conn
-                .create_window(0, probe, root, 0, 0, 50, 50, 0, class, 0, &aux)
-                .unwrap();
-            self.conn.map_window(probe).unwrap();
-            self.conn.flush().unwrap();
-            std::thread::sleep(Duration::from_millis(100));
-            let managed = !self.words(probe, state).is_empty();
-            self.conn.destroy_window(probe).unwrap().check().unwrap();
-            managed.then_some(())
-        });
-        true
+    pub(crate) fn manage(&mut self) -> bool {
+        self.server.manage().expect("openbox comes up")
+    }
+
+    pub(crate) fn display(&self) -> String {
+        self.server.display().to_owned()
+    }
+
+    /// Runs a program on this display.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) {
+        self.server.run(program, arguments).unwrap();
     }
 
     pub(crate) fn kill(&mut self) {
-        self.server.kill();
+        self.server.process().kill();
     }
 
     pub(crate) fn atom(&self, name: &str) -> u32 {

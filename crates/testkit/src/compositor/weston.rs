@@ -1,4 +1,4 @@
-//! A private Wayland compositor without a screen.
+//! Weston, without a screen or in a window on an X server.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,63 +6,68 @@ use std::time::Duration;
 
 use anyhow::bail;
 
+use super::Instance;
 use crate::process::Process;
 
-/// A headless weston.
+/// A weston that draws with the CPU.
 pub struct Weston {
-    process: Process,
-    folder: tempfile::TempDir,
+    instance: Instance,
 }
 
 impl Weston {
-    /// Starts one with an output of that size; drawn by the CPU (pixman), or by GL so that EGL clients get hardware
-    /// buffers where there are any. Skips loudly (`None`) if there is no weston.
+    /// Starts one with an output of that size, which has no seat. Skips loudly (`None`) if there is no weston.
     ///
     /// # Errors
     /// If it does not come up.
     pub fn start(width: u32, height: u32) -> anyhow::Result<Option<Self>> {
+        let mut command = Command::new("weston");
+        command.arg("--backend=headless-backend.so");
+        command.env_remove("DISPLAY");
+        Self::start_command(command, width, height)
+    }
+
+    /// Starts one in a window of that size on an X server, whose pointer and keyboard are its seat. Skips loudly
+    /// (`None`) if there is no weston.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start_on(x_display: &str, width: u32, height: u32) -> anyhow::Result<Option<Self>> {
+        let mut command = Command::new("weston");
+        command.arg("--backend=x11-backend.so");
+        command.env("DISPLAY", x_display);
+        Self::start_command(command, width, height)
+    }
+
+    fn start_command(
+        mut command: Command,
+        width: u32,
+        height: u32,
+    ) -> anyhow::Result<Option<Self>> {
         if !crate::has_program("weston", "Wayland compositor") {
             return Ok(None);
         }
-        let folder = tempfile::tempdir()?;
-        let mut command = Command::new("weston");
-        command.args([
-            "--backend=headless-backend.so",
-            "--use-pixman",
-            "--socket=wayland-test",
-        ]);
-        command.args(["--no-config", "--idle-time=0", "--debug"]);
+        command.args(["--use-pixman", "--socket=wayland-test", "--no-config"]);
+        // Only with --debug does it let others take screenshots.
+        command.args(["--idle-time=0", "--debug"]);
         command.args([format!("--width={width}"), format!("--height={height}")]);
-        command.env("XDG_RUNTIME_DIR", folder.path());
-        command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
-        let mut process = Process::start(&mut command)?;
-        let socket = folder.path().join("wayland-test");
-        let is_up = crate::wait_until(Duration::from_secs(20), || {
-            socket.exists() || process.has_ended()
-        });
-        if !is_up || process.has_ended() {
-            bail!("weston did not come up: {}", process.output());
-        }
-        Ok(Some(Self { process, folder }))
+        let instance = Instance::start(command, tempfile::tempdir()?)?;
+        Ok(Some(Self { instance }))
     }
 
     /// Points a program at this compositor.
     pub fn use_for(&self, command: &mut Command) {
-        command.env("XDG_RUNTIME_DIR", self.folder.path());
-        command
-            .env("WAYLAND_DISPLAY", "wayland-test")
-            .env_remove("DISPLAY");
+        self.instance.use_for(command);
     }
 
     /// Its socket, for tests that speak Wayland themselves.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("wayland-test")
+        self.instance.socket.clone()
     }
 
     /// The compositor's process, to kill or stop it.
     pub fn process(&mut self) -> &mut Process {
-        &mut self.process
+        &mut self.instance.process
     }
 
     /// Saves the output as a PNG and returns its path, inside a folder that lives as long as the compositor.
@@ -71,7 +76,7 @@ impl Weston {
     /// If weston-screenshooter fails.
     pub fn screenshot(&self) -> anyhow::Result<PathBuf> {
         // It writes wayland-screenshot-TIME.png into the current folder.
-        let shots = tempfile::tempdir_in(self.folder.path())?.keep();
+        let shots = tempfile::tempdir_in(self.instance.folder.path())?.keep();
         let mut command = Command::new("weston-screenshooter");
         self.use_for(command.current_dir(&shots));
         let mut process = Process::start(&mut command)?;

@@ -1,0 +1,159 @@
+//! Headless sway, which has commands to look at and move windows.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use picture::Size;
+use picture::png::RgbImage;
+
+use super::Instance;
+use crate::process::Process;
+
+/// The ordinary user that sway runs as when the tests are root's: it refuses to be root.
+const USER: &str = "bed";
+
+/// A headless sway, drawn by the CPU, with one output called HEADLESS-1.
+pub struct Sway {
+    instance: Instance,
+    user: Option<&'static str>,
+}
+
+impl Sway {
+    /// Starts one with an output of that size and further lines of configuration. Skips loudly (`None`) if there is no
+    /// sway, or not the user that it has to run as.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start(width: u32, height: u32, configuration: &str) -> anyhow::Result<Option<Self>> {
+        let what = "sway";
+        if !(crate::has_program("sway", what) && crate::has_program("swaymsg", what)) {
+            return Ok(None);
+        }
+        let user = rustix::process::geteuid().is_root().then_some(USER);
+        if user.is_some() && !(crate::has_program("setpriv", what) && has_user(USER)) {
+            crate::skip(
+                what,
+                &format!("it needs an ordinary user: useradd --create-home {USER}"),
+            );
+            return Ok(None);
+        }
+        let folder = tempfile::tempdir()?;
+        if let Some(user) = user {
+            crate::process::run(Command::new("chown").arg(user).arg(folder.path()))?;
+        }
+        let file = folder.path().join("config");
+        std::fs::write(
+            &file,
+            format!(
+                "output HEADLESS-1 mode {width}x{height}@60Hz\noutput * bg #203040 solid_color\n\
+                 xwayland disable\n{configuration}\n"
+            ),
+        )?;
+        let mut command = as_user(user, "sway");
+        command.arg("-c").arg(file);
+        command.env("SWAYSOCK", ipc_socket(folder.path()));
+        command
+            .env("WLR_BACKENDS", "headless")
+            .env("WLR_RENDERER", "pixman");
+        command
+            .env("WLR_LIBINPUT_NO_DEVICES", "1")
+            .env("WLR_HEADLESS_OUTPUTS", "1");
+        command.env_remove("DISPLAY");
+        let sway = Self {
+            instance: Instance::start(command, folder)?,
+            user,
+        };
+        let mut answer = Ok(String::new());
+        crate::wait_until(Duration::from_secs(20), || {
+            answer = sway.message(&["-t", "get_outputs"]);
+            answer.is_ok()
+        });
+        answer.map(|_| Some(sway))
+    }
+
+    /// Tells sway something and returns its answer.
+    ///
+    /// # Errors
+    /// If it refuses.
+    pub fn message(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = self.command("swaymsg");
+        let output = crate::process::run(command.args(arguments))?;
+        Ok(String::from_utf8(output)?)
+    }
+
+    /// A program, run by sway's user, that talks to sway.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = as_user(self.user, program);
+        self.instance.use_for(&mut command);
+        command.env("SWAYSOCK", ipc_socket(self.instance.folder.path()));
+        command.current_dir(self.instance.folder.path());
+        command
+    }
+
+    /// Its socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.instance.socket.clone()
+    }
+
+    /// The compositor's process, to kill or stop it.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.instance.process
+    }
+
+    /// What is on its output, in physical pixels.
+    ///
+    /// # Errors
+    /// If grim fails.
+    pub fn grab(&self) -> anyhow::Result<RgbImage> {
+        let ppm = crate::process::run(self.command("grim").args(["-t", "ppm", "-"]))?;
+        parse_ppm(&ppm).context("a picture from grim")
+    }
+}
+
+fn ipc_socket(folder: &Path) -> PathBuf {
+    folder.join("sway-ipc")
+}
+
+/// A command to be run by a user, or by the current one.
+fn as_user(user: Option<&str>, program: &str) -> Command {
+    let Some(user) = user else {
+        return Command::new(program);
+    };
+    let mut command = Command::new("setpriv");
+    command
+        .arg(format!("--reuid={user}"))
+        .arg(format!("--regid={user}"))
+        .args(["--init-groups", program])
+        .env("HOME", format!("/home/{user}"));
+    command
+}
+
+fn has_user(name: &str) -> bool {
+    crate::process::run(Command::new("id").arg(name)).is_ok()
+}
+
+/// Reads a binary PPM without comments, 8 bits a channel.
+fn parse_ppm(bytes: &[u8]) -> anyhow::Result<RgbImage> {
+    let mut words = Vec::new();
+    let mut rest = bytes;
+    while words.len() < 4 {
+        let end = rest
+            .iter()
+            .position(u8::is_ascii_whitespace)
+            .context("a header")?;
+        words.push(std::str::from_utf8(&rest[..end])?);
+        rest = &rest[end + 1..];
+    }
+    let &[kind, width, height, most] = words.as_slice() else {
+        bail!("a header of {words:?}");
+    };
+    if (kind, most) != ("P6", "255") {
+        bail!("not a PPM of 8 bits: {words:?}");
+    }
+    let size = Size::new(width.parse()?, height.parse()?);
+    RgbImage::new(size, rest.to_vec()).context("three bytes a pixel")
+}
