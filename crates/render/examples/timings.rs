@@ -9,13 +9,14 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::x11::{Server, Window};
+use common::x11::Window;
 use common::{Frame, bytes, layout};
 use picture::{
     Damage, FrameRect, GuestPoint, PixelFormat, PointerKind, PointerShape, PointerState, Rotation,
     Scene, Size,
 };
 use render::{GlesRenderer, RenderOptions, UploadPath};
+use testkit::x_server::XServer;
 
 const FRAME: Size = Size::new(1920, 1080);
 const ROUNDS: usize = 80;
@@ -41,7 +42,7 @@ fn median(times: &mut [Duration]) -> f64 {
     times[times.len() / 2].as_secs_f64() * 1e3
 }
 
-fn run(server: &Server, case: &Case) {
+fn run(server: &XServer, case: &Case) {
     let window = Window::open(server, case.window);
     let mut renderer = GlesRenderer::for_window(window, case.window, &case.options).unwrap();
     let layout = layout(case.format, FRAME, case.rotation);
@@ -106,7 +107,7 @@ fn run(server: &Server, case: &Case) {
 }
 
 fn main() {
-    let Some(server) = Server::start(FRAME) else {
+    let Some(server) = XServer::start(FRAME.width, FRAME.height).unwrap() else {
         return;
     };
     let mut percent = Damage::NONE;
