@@ -4,9 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod hostile;
 pub mod matrix;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,12 @@ impl Viewer {
             stats,
             _folder: folder,
         })
+    }
+
+    /// The file that its figures go into.
+    #[must_use]
+    pub fn stats_file(&self) -> &Path {
+        &self.stats
     }
 
     /// All figures so far.
