@@ -5,8 +5,6 @@
     reason = "whatever is missing here fails the test"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
 use clock::{Clock, ManualClock, Nanos};
@@ -18,37 +16,10 @@ use picture::{
 };
 use relay::publisher::{Image, Pixels, Publisher, PublisherOptions};
 use relay::{Event, PointerUpdate, Reader, ReaderOptions, Waker};
-
-thread_local! {
-    /// Allocations of this thread.
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local integer only, which
-// has no destructor and so needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
-        // SAFETY: `address` came from `alloc` above, which is the system's.
-        unsafe { System.dealloc(address, layout) }
-    }
-}
+use testkit::allocations::{self, Counting};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = COUNT.get();
-    work();
-    COUNT.get() - before
-}
 
 /// Takes everything that is waiting.
 fn drain(reader: &mut Reader, waker: &Waker, into: &mut [u8]) -> u32 {
@@ -121,7 +92,7 @@ fn frames_and_pointer_cost_no_allocation() {
             shape: Some(&shape),
         };
         publisher.publish_pointer(&update).unwrap();
-        let spent = allocations(|| events = drain(&mut reader, &waker, &mut into));
+        let spent = allocations::of(|| events = drain(&mut reader, &waker, &mut into));
         // The session itself takes some.
         if round >= 10 {
             assert_eq!(events, 2, "round {round}");

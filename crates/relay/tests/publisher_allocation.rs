@@ -1,7 +1,5 @@
 //! Publishing frames and pointer takes no memory from the heap once the publisher runs.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
 use clock::{Clock, ManualClock, Nanos};
@@ -14,28 +12,7 @@ use picture::{
 };
 use relay::PointerUpdate;
 use relay::publisher::{FrameFlags, Image, Pixels, Publisher, PublisherOptions};
-
-thread_local! {
-    /// Allocations of this thread.
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local integer only, which
-// has no destructor and so needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
-        // SAFETY: `address` came from `alloc` above, which is the system's.
-        unsafe { System.dealloc(address, layout) }
-    }
-}
+use testkit::allocations::{self, Counting};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -74,7 +51,7 @@ fn publishing_ticking_and_serving_cost_no_allocation() {
         damage.add(FrameRect::new(4 * i, 2 * i, 3, 1));
     }
     let mut requests = 0;
-    let before = COUNT.get();
+    let before = allocations::count();
     for round in 0..50 {
         clock.advance(Nanos::from_millis(10));
         pointer.send(&SetCursorPos { x: 1, y: 1 }.encode()).unwrap();
@@ -106,7 +83,7 @@ fn publishing_ticking_and_serving_cost_no_allocation() {
             }
         }
     }
-    assert_eq!(COUNT.get() - before, 0);
+    assert_eq!(allocations::count() - before, 0);
     // The first came before the desktop was known.
     assert_eq!(requests, 49);
 }

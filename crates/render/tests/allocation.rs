@@ -4,36 +4,13 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use common::{Frame, bytes, layout, renderer};
 use picture::{
     Damage, FrameRect, GuestPoint, PixelFormat, PointerKind, PointerShape, PointerState, Rotation,
     Scene, Size, StatusText,
 };
 use render::{RenderOptions, UploadPath};
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts what this thread asks for.
-struct Counting;
-
-// SAFETY: passes everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use testkit::allocations::{self, Counting};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -85,9 +62,7 @@ fn a_running_picture_allocates_nothing() {
             };
             // As often as the ring of the longest path has places.
             (0..6).for_each(&mut run);
-            let before = ALLOCATIONS.with(Cell::get);
-            (6..20).for_each(&mut run);
-            let more = ALLOCATIONS.with(Cell::get) - before;
+            let more = allocations::of(|| (6..20).for_each(&mut run));
             assert_eq!(more, 0, "{path:?} {format:?}");
         }
     }

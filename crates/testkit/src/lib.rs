@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod allocations;
 pub mod compositor;
 pub mod golden;
 pub mod grab;
