@@ -23,12 +23,15 @@ struct Run {
 }
 
 impl Run {
-    fn looks_per_second(&self) -> f64 {
-        self.looks as f64 / self.seconds
-    }
-
-    fn percentile_us(&self, percent: f64) -> f64 {
-        self.delays.percentile(percent).unwrap().0 as f64 / 1e3
+    /// Asserts that so many percent of the delays are within so many microseconds, and how many looks a second it cost.
+    #[track_caller]
+    fn assert_within(&self, limits_us: &[(f64, f64)], most_looks: f64) {
+        for &(percent, limit) in limits_us {
+            let delay = self.delays.percentile(percent).unwrap().0 as f64 / 1e3;
+            assert!(delay <= limit, "{percent} %: {delay} µs");
+        }
+        let looks = self.looks as f64 / self.seconds;
+        assert!(looks < most_looks, "{looks} looks a second");
     }
 }
 
@@ -83,21 +86,7 @@ fn jittering_posts_are_found_within_the_promised_delays() {
             Nanos::from_millis(60_000),
             Nanos::ZERO,
         );
-        assert!(
-            run.percentile_us(50.0) <= 50.0,
-            "{hz}: {}",
-            run.percentile_us(50.0)
-        );
-        assert!(
-            run.percentile_us(99.0) <= 300.0,
-            "{hz}: {}",
-            run.percentile_us(99.0)
-        );
-        assert!(
-            run.looks_per_second() < most_looks,
-            "{hz}: {}",
-            run.looks_per_second()
-        );
+        run.assert_within(&[(50.0, 50.0), (99.0, 300.0)], most_looks);
     }
 }
 
@@ -110,8 +99,7 @@ fn steady_posts_cost_few_looks() {
         Nanos::from_millis(20_000),
         Nanos::ZERO,
     );
-    assert!(run.percentile_us(50.0) <= 60.0);
-    assert!(run.looks_per_second() < 800.0, "{}", run.looks_per_second());
+    run.assert_within(&[(50.0, 60.0)], 800.0);
 }
 
 #[test]
@@ -124,16 +112,7 @@ fn time_spent_on_a_frame_does_not_spoil_the_prediction() {
         Nanos::from_millis(30_000),
         work,
     );
-    assert!(
-        run.percentile_us(50.0) <= 50.0,
-        "{}",
-        run.percentile_us(50.0)
-    );
-    assert!(
-        run.percentile_us(99.0) <= 400.0,
-        "{}",
-        run.percentile_us(99.0)
-    );
+    run.assert_within(&[(50.0, 50.0), (99.0, 400.0)], f64::INFINITY);
 }
 
 #[test]
@@ -150,21 +129,7 @@ fn posts_left_out_are_found_as_fast() {
         Nanos::from_millis(60_000),
         Nanos::ZERO,
     );
-    assert!(
-        run.percentile_us(50.0) <= 60.0,
-        "{}",
-        run.percentile_us(50.0)
-    );
-    assert!(
-        run.percentile_us(99.0) <= 500.0,
-        "{}",
-        run.percentile_us(99.0)
-    );
-    assert!(
-        run.looks_per_second() < 1_800.0,
-        "{}",
-        run.looks_per_second()
-    );
+    run.assert_within(&[(50.0, 60.0), (99.0, 500.0)], 1_800.0);
 }
 
 #[test]
@@ -195,16 +160,7 @@ fn posts_without_a_rhythm_are_still_found_soon() {
         })
         .collect();
     let run = simulate(&mut default_plan(), &posts, Nanos(at), Nanos::ZERO);
-    assert!(
-        run.percentile_us(99.0) < 4_100.0,
-        "{}",
-        run.percentile_us(99.0)
-    );
-    assert!(
-        run.looks_per_second() < 3_000.0,
-        "{}",
-        run.looks_per_second()
-    );
+    run.assert_within(&[(99.0, 4_100.0)], 3_000.0);
 }
 
 #[test]
