@@ -58,3 +58,8 @@ pub enum Transfer {
     /// Linear, BT.709, 1.0 = white.
     Linear,
 }
+
+impl Transfer {
+    /// All meanings.
+    pub const ALL: [Self; 4] = [Self::Srgb, Self::Pq2020, Self::ScRgb, Self::Linear];
+}

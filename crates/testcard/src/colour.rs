@@ -86,12 +86,7 @@ mod tests {
     #[test]
     fn every_format_shows_the_colour_that_was_meant() {
         for format in PixelFormat::ALL {
-            for transfer in [
-                Transfer::Srgb,
-                Transfer::Linear,
-                Transfer::ScRgb,
-                Transfer::Pq2020,
-            ] {
+            for transfer in Transfer::ALL {
                 let converter = Converter::new(format, transfer);
                 for colour in [[0; 3], [255; 3], [128; 3], [10, 200, 90], [255, 0, 30]] {
                     let pixel = encode(format, transfer, colour);

@@ -201,12 +201,7 @@ mod tests {
     #[test]
     fn stamp_survives_every_format() {
         for format in PixelFormat::ALL {
-            for transfer in [
-                Transfer::Srgb,
-                Transfer::Linear,
-                Transfer::ScRgb,
-                Transfer::Pq2020,
-            ] {
+            for transfer in Transfer::ALL {
                 let mut layout = crate::layout(format, Size::new(257, 9));
                 layout.transfer = transfer;
                 let canvas = composed(&layout, layout.frame, Rotation::Deg0);
