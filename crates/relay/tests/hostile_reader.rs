@@ -176,21 +176,12 @@ fn own(version: Version) -> Image {
     Image::new(Arc::into_inner(memory).expect("the host is gone"))
 }
 
-/// What real hosts left, if it is there.
-fn golden(name: &str) -> Option<Image> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
-    let folder = std::env::var_os("LG_GOLDEN").map_or(beside, Into::into);
-    let path = folder.join(format!("{name}.shm.zst"));
-    let Ok(file) = std::fs::File::open(&path) else {
-        eprintln!("SKIPPED golden image: there is no {}", path.display());
-        return None;
-    };
-    let mut decoder = ruzstd::decoding::StreamingDecoder::new(file).expect("zstd");
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut decoder, &mut bytes).expect("a whole image");
-    let memory = SharedMemory::create("golden", bytes.len()).expect("a memfd");
-    memory.as_slice().copy_from(0, &bytes).expect("room");
-    Some(Image::new(memory))
+/// What a real host left.
+fn golden(folder: &Path, name: &str) -> Image {
+    let image = testkit::golden::Image::load(folder, name).expect("a golden image");
+    let memory = SharedMemory::create("golden", image.memory.len()).expect("a memfd");
+    memory.as_slice().copy_from(0, &image.memory).expect("room");
+    Image::new(memory)
 }
 
 /// A write: when, in which of the kept pieces (or anywhere), where in it, and what.
@@ -294,14 +285,15 @@ fn spoilt_images_of_our_own_are_survived() {
 
 #[test]
 fn spoilt_images_of_real_hosts_are_survived() {
+    let Some(folder) = testkit::golden_folder() else {
+        return;
+    };
     for name in [
         "seed-1366x768-BGRA",
         "b6-1366x768-BGRA",
         "b7-1920x1080-BGRA",
     ] {
-        if let Some(image) = golden(name) {
-            survive(&[image], 120);
-        }
+        survive(&[golden(&folder, name)], 120);
     }
 }
 
