@@ -224,7 +224,7 @@ fn a_captured_picture_allocates_no_more_than_the_x_requests_for_it() {
     let Some(server) = XServer::start(SIZE.width, SIZE.height).unwrap() else {
         return;
     };
-    let mut capture = XcbCapture::open(Some(server.display()), 0).unwrap();
+    let mut capture = XcbCapture::open(Some(server.display())).unwrap();
     let is_over = AtomicBool::new(false);
     let mut painter = Painter::open(&PaintOptions {
         display: server.display().to_owned(),
@@ -240,7 +240,11 @@ fn a_captured_picture_allocates_no_more_than_the_x_requests_for_it() {
             let end = MonotonicClock.now() + Nanos::from_millis(5_000);
             while MonotonicClock.now() < end {
                 let before = allocations();
-                if capture.next(&waker, end).unwrap().image.is_some() {
+                let due = capture.wait(&waker, Nanos::ZERO, end).unwrap();
+                if due.pointer {
+                    capture.pointer().unwrap();
+                }
+                if due.image && capture.image().unwrap().is_some() {
                     return allocations() - before;
                 }
             }
