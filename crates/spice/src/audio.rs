@@ -341,10 +341,8 @@ mod tests {
         record.receive(101, &start, &mut |_| ()).unwrap();
         record.send(7, &[1, 2, 3, 4, 5], &mut out);
         record.send(8, &[1, 2, 3, 4], &mut out);
-        let expected = hex(
-            "6600 06000000 00000000 0100  6700 04000000 00000000
-             6500 08000000 07000000 01020304  6500 08000000 08000000 01020304",
-        );
+        let expected = hex("6600 06000000 00000000 0100  6700 04000000 00000000
+             6500 08000000 07000000 01020304  6500 08000000 08000000 01020304");
         assert_eq!(out.pending(), expected);
         record.receive(102, &[], &mut |_| ()).unwrap();
         record.send(9, &[1, 2, 3, 4], &mut out);

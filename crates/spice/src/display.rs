@@ -136,7 +136,9 @@ pub(crate) fn start(server_capabilities: u32, out: &mut Output) {
     if server_capabilities & 1 << PREF_COMPRESSION != 0 {
         out.message(PREFERRED_COMPRESSION, |p| p.put_u8(COMPRESSION_OFF));
     } else {
-        tracing::warn!("the server cannot be asked for raw images; add image-compression=off to its SPICE options");
+        tracing::warn!(
+            "the server cannot be asked for raw images; add image-compression=off to its SPICE options"
+        );
     }
 }
 
@@ -229,6 +231,15 @@ impl Display {
                 Ok(())
             }
         }
+    }
+
+    pub(crate) fn has_picture(&self) -> bool {
+        self.primary.is_some()
+    }
+
+    /// The picture's size, if there is one.
+    pub(crate) fn size(&self) -> Option<Size> {
+        self.primary.map(|(_, size)| size)
     }
 
     fn report(&mut self, what: Unsupported, sink: &mut Sink<'_>) {
@@ -343,11 +354,7 @@ impl Display {
     }
 
     /// Calls `draw` with the visible parts of a drawing's destination.
-    fn visible(
-        &self,
-        base: &Base<'_>,
-        mut draw: impl FnMut(WireRect, Rect),
-    ) -> Result<(), Skip> {
+    fn visible(&self, base: &Base<'_>, mut draw: impl FnMut(WireRect, Rect)) -> Result<(), Skip> {
         let Some((_, size)) = self.primary.filter(|(id, _)| *id == base.surface) else {
             // Off-screen surfaces of a guest driver.
             return Ok(());

@@ -173,8 +173,10 @@ impl Framing {
         let missing = size.saturating_sub(self.payload.len());
         let (now, later) = input.split_at(missing.min(input.len()));
         if self.payload.capacity() - self.payload.len() < now.len() {
-            self.payload
-                .reserve_exact(now.len().max(missing.min(GROW_BYTES.max(self.payload.len()))));
+            self.payload.reserve_exact(
+                now.len()
+                    .max(missing.min(GROW_BYTES.max(self.payload.len()))),
+            );
         }
         self.payload.extend_from_slice(now);
         *input = later;
@@ -246,11 +248,7 @@ pub(crate) enum Common {
 }
 
 /// Handles a message with a type below [`FIRST_CHANNEL_TYPE`].
-pub(crate) fn common(
-    kind: u16,
-    payload: &[u8],
-    out: &mut Output,
-) -> Result<Common, ChannelError> {
+pub(crate) fn common(kind: u16, payload: &[u8], out: &mut Output) -> Result<Common, ChannelError> {
     read_common(kind, payload, out).map_err(|error| ChannelError::Malformed { kind, error })?
 }
 

@@ -47,7 +47,11 @@ impl Scancode {
 
     /// The code of KEY_DOWN or KEY_UP: the scancode's bytes from the lowest up.
     fn wire(self, is_pressed: bool) -> u32 {
-        let code = if is_pressed { self.code } else { self.code | 0x80 };
+        let code = if is_pressed {
+            self.code
+        } else {
+            self.code | 0x80
+        };
         match self.is_extended {
             false => code.into(),
             true => 0xe0 | u32::from(code) << 8,
@@ -327,7 +331,9 @@ impl Inputs {
 
     fn send_pending(&mut self, now: Instant, out: &mut Output) {
         let stuck = self.outstanding >= MAX_OUTSTANDING
-            && self.last_progress.is_some_and(|at| now.saturating_duration_since(at) >= ACK_TIMEOUT);
+            && self
+                .last_progress
+                .is_some_and(|at| now.saturating_duration_since(at) >= ACK_TIMEOUT);
         if stuck {
             tracing::warn!("no motion was acknowledged for two seconds; counting afresh");
             self.outstanding = 0;

@@ -1,17 +1,25 @@
 //! SPICE client protocol.
 #![forbid(unsafe_code)]
 
-mod framing;
-mod link;
-mod screen;
-mod wire;
+pub mod agent;
 pub mod audio;
 pub mod cursor;
 pub mod display;
-pub mod geometry;
+mod framing;
+mod geometry;
 pub mod inputs;
-pub mod main_channel;
+mod link;
+mod main_channel;
+mod screen;
+pub mod session;
+mod wire;
 
-pub use link::{ChannelId, ChannelKind, LinkError, MAX_PASSWORD_BYTES, Password, ServerCapabilities};
+pub use framing::ChannelError;
+pub use geometry::{Rect, Size};
+pub use link::{
+    ChannelId, ChannelKind, LinkError, MAX_PASSWORD_BYTES, Password, ServerCapabilities,
+};
+pub use main_channel::{MouseMode, MouseModes};
 pub use screen::Screen;
+pub use session::{Action, Command, Ended, Event, Session, SessionOptions};
 pub use wire::Malformed;

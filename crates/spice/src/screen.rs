@@ -92,7 +92,9 @@ impl Screen {
         };
         // Rows that are yet to be read must not be overwritten.
         match from_top < to.top {
-            true => (0..to.height).rev().try_for_each(|row| copy_row(self, row))?,
+            true => (0..to.height)
+                .rev()
+                .try_for_each(|row| copy_row(self, row))?,
             false => (0..to.height).try_for_each(|row| copy_row(self, row))?,
         }
         Some(to)

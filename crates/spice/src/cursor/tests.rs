@@ -68,7 +68,10 @@ fn the_captured_shape_is_cached_moved_hidden_and_shown_again() {
     let again = receive(&mut cursor, 103, &from_cache);
     assert_eq!(again, [CursorEvent::Moved { x: 0x47, y: 0x48 }]);
     assert_eq!(receive(&mut cursor, 102, &[]), [CursorEvent::Hidden]);
-    assert_eq!(receive(&mut cursor, 103, &from_cache), [CursorEvent::Hidden]);
+    assert_eq!(
+        receive(&mut cursor, 103, &from_cache),
+        [CursorEvent::Hidden]
+    );
 }
 
 #[test]
@@ -83,7 +86,11 @@ fn the_cache_is_bounded_by_number_and_size() {
         receive(&mut cursor, 103, &set(2, id, 0, (1024, 1024), &large));
         assert!(cursor.cached_bytes <= MAX_CACHED_BYTES);
     }
-    let sum: usize = cursor.cache.iter().map(|(_, s)| s.pixels.bytes().len()).sum();
+    let sum: usize = cursor
+        .cache
+        .iter()
+        .map(|(_, s)| s.pixels.bytes().len())
+        .sum();
     assert_eq!(cursor.cached_bytes, sum);
     receive(&mut cursor, 108, &[]);
     assert_eq!((cursor.cache.len(), cursor.cached_bytes), (0, 0));
@@ -98,18 +105,32 @@ fn masked_shapes_of_each_type_are_decoded() {
     let mut palette = [0; 64];
     palette[4..8].copy_from_slice(&[1, 2, 3, 0]);
     palette[60..].copy_from_slice(&[7, 8, 9, 0]);
-    let color4 = masked(2, (3, 1), &[&hex("f1 10")[..], &palette, &hex("40")].concat());
+    let color4 = masked(
+        2,
+        (3, 1),
+        &[&hex("f1 10")[..], &palette, &hex("40")].concat(),
+    );
     assert_eq!(color4, hex("07080900 010203ff 01020300"));
 
     let mut palette = [0; 1024];
     palette[1020..].copy_from_slice(&[7, 8, 9, 0]);
-    let color8 = masked(3, (2, 1), &[&hex("ff 00")[..], &palette, &hex("80")].concat());
+    let color8 = masked(
+        3,
+        (2, 1),
+        &[&hex("ff 00")[..], &palette, &hex("80")].concat(),
+    );
     assert_eq!(color8, hex("070809ff 00000000"));
 
     let color16 = masked(4, (2, 1), &hex("007c 1f00 40"));
     assert_eq!(color16, hex("0000ff00 ff0000ff"));
-    assert_eq!(masked(5, (2, 1), &hex("010203 040506 40")), hex("01020300 040506ff"));
-    assert_eq!(masked(6, (1, 2), &hex("010203ff 040506ff 00 80")), hex("01020300 040506ff"));
+    assert_eq!(
+        masked(5, (2, 1), &hex("010203 040506 40")),
+        hex("01020300 040506ff")
+    );
+    assert_eq!(
+        masked(6, (1, 2), &hex("010203ff 040506ff 00 80")),
+        hex("01020300 040506ff")
+    );
 }
 
 #[test]

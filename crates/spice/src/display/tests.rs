@@ -172,7 +172,9 @@ fn what_is_not_supported_is_reported_once_and_not_drawn() {
 fn drawings_on_other_surfaces_are_not_shown() {
     let mut shown = Shown::new();
     shown.receive(304, &patched(&[(0, "01000000")])).unwrap();
-    shown.receive(304, &patched(&[(0, "01000000"), (65, "65")])).unwrap();
+    shown
+        .receive(304, &patched(&[(0, "01000000"), (65, "65")]))
+        .unwrap();
     assert!(shown.events.is_empty());
     let off_screen = hex("05000000 10000000 10000000 20000000 00000000");
     shown.receive(314, &off_screen).unwrap();
@@ -209,7 +211,10 @@ fn the_captured_monitor_is_reported_inside_the_surface() {
     let monitors = "0100 0100 00000000 00000000 d0020000 90010000 00000000 00000000 00000000";
     shown.receive(317, &hex(monitors)).unwrap();
     let whole = rect(0, 0, 720, 400);
-    assert_eq!(shown.events, [format!("{:?}", DisplayEvent::Monitor(whole))]);
+    assert_eq!(
+        shown.events,
+        [format!("{:?}", DisplayEvent::Monitor(whole))]
+    );
     assert!(shown.receive(317, &hex("ffff 0100 00000000")).is_err());
 }
 

@@ -35,11 +35,7 @@ fn messages_come_out_whole_however_they_are_cut() {
         message(103, &[7; 900]),
     ]
     .concat();
-    let expected = vec![
-        (101, b"abc".to_vec()),
-        (102, vec![]),
-        (103, vec![7; 900]),
-    ];
+    let expected = vec![(101, b"abc".to_vec()), (102, vec![]), (103, vec![7; 900])];
     for step in [1, 2, 5, 6, 7, 100, 1000] {
         assert_eq!(run(&input, step).0, expected, "step {step}");
     }
@@ -121,10 +117,8 @@ fn a_pong_carries_id_and_time_but_no_filler() {
 
 #[test]
 fn the_captured_notify_is_read() {
-    let payload = hex(
-        "e197de81f5000000 01000000 02000000 00000000 1c000000
-         6b6579626f617264206368616e6e656c20697320696e736563757265 00",
-    );
+    let payload = hex("e197de81f5000000 01000000 02000000 00000000 1c000000
+         6b6579626f617264206368616e6e656c20697320696e736563757265 00");
     let expected = Common::Notify {
         severity: 1,
         text: "keyboard channel is insecure".into(),
@@ -132,7 +126,10 @@ fn the_captured_notify_is_read() {
     let mut out = Output::default();
     assert_eq!(common(7, &payload, &mut out), Ok(expected.clone()));
     // Tolerant of the missing NUL.
-    assert_eq!(common(7, &payload[..payload.len() - 1], &mut out), Ok(expected));
+    assert_eq!(
+        common(7, &payload[..payload.len() - 1], &mut out),
+        Ok(expected)
+    );
     assert!(common(7, &payload[..20], &mut out).is_err());
 }
 
@@ -141,7 +138,10 @@ fn migration_and_disconnecting_end_the_channel() {
     let mut out = Output::default();
     assert_eq!(common(1, &[], &mut out), Err(ChannelError::Migrating));
     let payload = hex("0000000000000000 03000000");
-    assert_eq!(common(6, &payload, &mut out), Err(ChannelError::Disconnecting(3)));
+    assert_eq!(
+        common(6, &payload, &mut out),
+        Err(ChannelError::Disconnecting(3))
+    );
     assert_eq!(common(99, &[1, 2], &mut out), Ok(Common::Done));
 }
 

@@ -61,7 +61,8 @@ fn the_cursor_channel_has_no_capability_word() {
         id: 1,
     };
     put_link_message(&mut sent, 0x1f1b_d1ba, cursor);
-    let expected = "52454451 02000000 02000000 16000000 bad11b1f 04 01 01000000 00000000 12000000 0b000000";
+    let expected =
+        "52454451 02000000 02000000 16000000 bad11b1f 04 01 01000000 00000000 12000000 0b000000";
     assert_eq!(sent, hex(expected));
 }
 
@@ -133,7 +134,10 @@ fn each_error_code_is_its_own_error() {
 #[test]
 fn a_server_without_what_we_need_is_refused_by_name() {
     let key = keys();
-    assert_eq!(run(&reply(0, &key, 0x03), "").0, Err(LinkError::NoMiniHeader));
+    assert_eq!(
+        run(&reply(0, &key, 0x03), "").0,
+        Err(LinkError::NoMiniHeader)
+    );
     assert_eq!(run(&reply(0, &key, 0x08), "").0, Err(LinkError::NoTicket));
     assert_eq!(run(b"HTTP/1.1 400 Bad", "").0, Err(LinkError::NotSpice));
     let newer = hex("52454451 03000000 00000000 ba000000");

@@ -1,0 +1,566 @@
+//! A whole session: all channels of one machine, without any I/O.
+
+mod channel;
+mod events;
+mod state;
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use rsa::rand_core::OsRng;
+
+pub use events::{
+    Broken, ChannelState, Command, DEFAULT_MAX_CLIPBOARD_BYTES, Ended, Event, SessionOptions,
+};
+
+use crate::{
+    inputs::Inputs,
+    link::{ChannelId, ChannelKind, LinkError},
+    main_channel::MouseMode,
+    session::{
+        channel::{Channel, Stage},
+        state::{Sink, State},
+    },
+};
+
+/// Channels that close within this time of MAIN close together with it.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// The most that an orderly end takes.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The kinds that are opened beside MAIN, in the order of their opening.
+const SUB_CHANNELS: [ChannelKind; 5] = [
+    ChannelKind::Inputs,
+    ChannelKind::Display,
+    ChannelKind::Cursor,
+    ChannelKind::Playback,
+    ChannelKind::Record,
+];
+
+/// What the transport has to do for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Connect to the server once more, for this channel; then say [`Session::connected`] or [`Session::closed`].
+    Open(ChannelId),
+    /// Close the channel's connection, or give up making it; nothing is to be said of it any more.
+    Close(ChannelId),
+}
+
+/// The state machine of a session.
+///
+/// The transport carries out the [`Action`]s, hands in what arrives, writes what [`Session::output`] holds, and calls
+/// [`Session::tick`] at [`Session::deadline`]. Every method takes the time from the caller's clock, and calls `sink`
+/// with what happened, before it returns. After [`Event::Ended`] and the last action nothing happens any more.
+#[derive(Debug)]
+pub struct Session {
+    options: SessionOptions,
+    state: State,
+    channels: Vec<Channel>,
+    actions: VecDeque<Action>,
+    is_ready: bool,
+    /// MAIN closed, and it is yet to be seen whether the others do.
+    main_lost: Option<Instant>,
+    /// An orderly end is under way, until then at most.
+    closing: Option<Instant>,
+    ended: Option<Ended>,
+}
+
+impl Session {
+    /// Starts a session: the first action opens MAIN. A password that is too long ends it at the first tick.
+    pub fn new(options: SessionOptions, now: Instant) -> Self {
+        let mut main = Channel::new(ChannelId::MAIN);
+        main.open(now);
+        Self {
+            state: State::new(&options),
+            options,
+            channels: vec![main],
+            actions: VecDeque::from([Action::Open(ChannelId::MAIN)]),
+            is_ready: false,
+            main_lost: None,
+            closing: None,
+            ended: None,
+        }
+    }
+
+    /// The next thing for the transport to do.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Why the session ended, if it did.
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
+    /// What waits to be written to a channel's connection.
+    pub fn output(&self, id: ChannelId) -> &[u8] {
+        let channel = self.channels.iter().find(|channel| channel.id == id);
+        channel.map_or(&[], |channel| channel.out.pending())
+    }
+
+    /// The first `count` bytes of [`Session::output`] have been written.
+    pub fn written(
+        &mut self,
+        id: ChannelId,
+        count: usize,
+        now: Instant,
+        sink: &mut dyn FnMut(Event<'_>),
+    ) {
+        let Some((channel, state)) = self.parts(id) else {
+            return;
+        };
+        channel.written(count, now);
+        if channel.is_open() {
+            // What was held back because the server did not read.
+            match id.kind {
+                ChannelKind::Inputs => state.inputs.tick(now, &mut channel.out),
+                ChannelKind::Main => {
+                    let mut sink = |event| sink(Event::Agent(event));
+                    state.agent.pump(&mut channel.out, &mut sink);
+                }
+                _ => {}
+            }
+        }
+        self.after(now, sink);
+    }
+
+    /// The transport has the connection that an action asked for.
+    pub fn connected(&mut self, id: ChannelId, now: Instant) {
+        if let Err(error) = self.options.password.check() {
+            tracing::debug!(%error, "no handshake");
+            return;
+        }
+        let session = match id.kind {
+            ChannelKind::Main => 0,
+            _ => self.state.init.map_or(0, |init| init.session),
+        };
+        if let Some((channel, _)) = self.parts(id) {
+            channel.link(session, now);
+            channel.note_output(now);
+        }
+    }
+
+    /// The connection was closed by the server, broke, or could not be made.
+    pub fn closed(&mut self, id: ChannelId, now: Instant, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.ended.is_some() {
+            return;
+        }
+        let Some(index) = self.index(id) else {
+            return;
+        };
+        let stage = self.channels.get(index).map(|channel| &channel.stage);
+        match stage {
+            Some(Stage::Opening { .. }) if id.kind == ChannelKind::Main => {
+                self.finish(Ended::Unreachable, sink);
+            }
+            Some(Stage::Linking { .. }) => self.link_failed(index, LinkError::Closed, now, sink),
+            Some(Stage::Opening { .. } | Stage::Open) => self.lost(index, now, sink),
+            _ => {}
+        }
+        self.after(now, sink);
+    }
+
+    /// Bytes arrived on a channel's connection.
+    pub fn receive(
+        &mut self,
+        id: ChannelId,
+        input: &[u8],
+        now: Instant,
+        sink: &mut dyn FnMut(Event<'_>),
+    ) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.take(id, input, now, sink);
+        self.after(now, sink);
+    }
+
+    fn take(&mut self, id: ChannelId, mut input: &[u8], now: Instant, sink: &mut Sink<'_>) {
+        let Some(index) = self.index(id) else {
+            return;
+        };
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        if let Stage::Linking { handshake, .. } = &mut channel.stage {
+            let password = &self.options.password;
+            let out = channel.out.raw();
+            match handshake.receive(&mut input, password, &mut OsRng, out) {
+                Err(error) => return self.link_failed(index, error, now, sink),
+                Ok(None) => return,
+                Ok(Some(capabilities)) => {
+                    channel.stage = Stage::Open;
+                    let out = &mut channel.out;
+                    self.state.opened(id.kind, capabilities.channel, out);
+                    sink(Event::Channel {
+                        kind: id.kind,
+                        state: ChannelState::Open,
+                    });
+                }
+            }
+        }
+        if !channel.is_open() {
+            return;
+        }
+        let Channel { framing, out, .. } = channel;
+        let result = self.state.receive(id.kind, framing, out, input, now, sink);
+        match result {
+            Ok(()) => {}
+            Err(error) if id.kind == ChannelKind::Main => {
+                self.finish(Ended::Broken(Broken::Protocol(error)), sink);
+            }
+            Err(error) => {
+                tracing::warn!(channel = %id, %error, "channel broken");
+                self.actions.push_back(Action::Close(id));
+                self.lost(index, now, sink);
+            }
+        }
+    }
+
+    /// When [`Session::tick`] is to be called next.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let channels = self.channels.iter().filter_map(Channel::deadline);
+        let inputs = self.state.inputs.deadline();
+        let others = [
+            inputs.filter(|_| self.is_open(ChannelKind::Inputs)),
+            self.state.agent.deadline(),
+            self.main_lost.map(|at| at + TOGETHER),
+            self.closing,
+        ];
+        channels.chain(others.into_iter().flatten()).min()
+    }
+
+    /// Does what is due. May be called at any time.
+    pub fn tick(&mut self, now: Instant, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.ended.is_some() {
+            return;
+        }
+        if let Err(error) = self.options.password.check() {
+            return self.finish(Ended::Refused(error), sink);
+        }
+        if self.main_lost.is_some_and(|at| at + TOGETHER <= now) {
+            return self.finish(Ended::Broken(Broken::MainLost), sink);
+        }
+        if self.channels.iter().any(|channel| channel.is_stalled(now)) {
+            return self.finish(Ended::Broken(Broken::WriteStalled), sink);
+        }
+        for index in 0..self.channels.len() {
+            self.check_channel(index, now, sink);
+        }
+        if let Some((channel, state)) = self.open_parts(ChannelKind::Inputs) {
+            state.inputs.tick(now, &mut channel.out);
+        }
+        if let Some((channel, state)) = self.open_parts(ChannelKind::Main) {
+            let mut sink = |event| sink(Event::Agent(event));
+            state.agent.tick(now, &mut channel.out, &mut sink);
+        }
+        self.after(now, sink);
+    }
+
+    fn check_channel(&mut self, index: usize, now: Instant, sink: &mut Sink<'_>) {
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        let id = channel.id;
+        match &channel.stage {
+            Stage::Opening { deadline } if *deadline <= now => {
+                self.actions.push_back(Action::Close(id));
+                match id.kind {
+                    ChannelKind::Main => self.finish(Ended::Unreachable, sink),
+                    _ => self.lost(index, now, sink),
+                }
+            }
+            Stage::Linking { deadline, .. } if *deadline <= now => {
+                self.link_failed(index, LinkError::TimedOut, now, sink);
+            }
+            Stage::Waiting { until } if *until <= now && self.main_lost.is_none() => {
+                channel.open(now);
+                self.actions.push_back(Action::Open(id));
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells the session to do something. What cannot be done now, as the channel is not open, is dropped.
+    pub fn command(&mut self, command: Command, now: Instant, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.ended.is_some() {
+            return;
+        }
+        match command {
+            Command::ShowDisplay(is_shown) => {
+                self.options.display = is_shown;
+                self.open_and_close(now, sink);
+            }
+            Command::Close => {
+                self.release(now, sink);
+                self.closing.get_or_insert(now + CLOSE_TIMEOUT);
+            }
+            Command::Record { time_ms, samples } => {
+                if let Some((channel, state)) = self.open_parts(ChannelKind::Record) {
+                    state.record.send(time_ms, &samples, &mut channel.out);
+                }
+            }
+            Command::UseMouse(mode) => {
+                if let Some((channel, state)) = self.open_parts(ChannelKind::Main) {
+                    state.want_mode(mode, &mut channel.out);
+                }
+            }
+            command @ (Command::Key { .. }
+            | Command::Motion { .. }
+            | Command::Position { .. }
+            | Command::Button { .. }
+            | Command::Wheel(_)
+            | Command::ReleaseAll
+            | Command::SetLocks(_)) => self.input(command, now),
+            command => self.agent_command(command, now, sink),
+        }
+        self.after(now, sink);
+    }
+
+    fn input(&mut self, command: Command, now: Instant) {
+        let Some((channel, state)) = self.open_parts(ChannelKind::Inputs) else {
+            return;
+        };
+        let out = &mut channel.out;
+        let mode = state.mouse_mode();
+        match command {
+            Command::Key { key, is_pressed } => state.inputs.key(key, is_pressed, now, out),
+            Command::Motion { dx, dy } if mode == Some(MouseMode::Relative) => {
+                state.inputs.motion(dx, dy, now, out);
+            }
+            Command::Position { x, y } if mode == Some(MouseMode::Absolute) => {
+                let (x, y) = state.clamp(x, y);
+                state.inputs.position(x, y, 0, now, out);
+            }
+            Command::Button { button, is_pressed } => {
+                state.inputs.button(button, is_pressed, now, out);
+            }
+            Command::Wheel(wheel) => state.inputs.wheel(wheel, now, out),
+            Command::ReleaseAll => state.inputs.release_all(now, out),
+            Command::SetLocks(locks) => Inputs::set_locks(locks, out),
+            _ => {}
+        }
+    }
+
+    fn agent_command(&mut self, command: Command, now: Instant, sink: &mut Sink<'_>) {
+        let Some((channel, state)) = self.open_parts(ChannelKind::Main) else {
+            return;
+        };
+        let (agent, out) = (&mut state.agent, &mut channel.out);
+        let sink = &mut |event| sink(Event::Agent(event));
+        match command {
+            Command::GrabClipboard { selection, kinds } => {
+                agent.grab(selection, &kinds, out, sink);
+            }
+            Command::ReleaseClipboard(selection) => agent.release(selection, out, sink),
+            Command::RequestClipboard { selection, kind } => {
+                agent.request(selection, kind, now, out, sink);
+            }
+            Command::AnswerClipboard {
+                selection,
+                kind,
+                data,
+            } => agent.answer(selection, kind, data, out, sink),
+            Command::OfferFile { id, name, size } => {
+                agent.offer_file(id, &name, size, out, sink);
+            }
+            Command::SendFile { id, data } => agent.send_file(id, data, out, sink),
+            Command::CancelFile(id) => {
+                agent.cancel_file(id);
+                agent.pump(out, sink);
+            }
+            _ => {}
+        }
+    }
+
+    /// Keys, buttons and clipboard, before an orderly end.
+    fn release(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        if let Some((channel, state)) = self.open_parts(ChannelKind::Inputs) {
+            state.inputs.release_all(now, &mut channel.out);
+        }
+        if let Some((channel, state)) = self.open_parts(ChannelKind::Main) {
+            let mut sink = |event| sink(Event::Agent(event));
+            state.agent.release_all(&mut channel.out, &mut sink);
+        }
+    }
+
+    /// What may follow from anything.
+    fn after(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        if self.ended.is_some() {
+            return;
+        }
+        if std::mem::take(&mut self.state.has_new_list) {
+            if !std::mem::replace(&mut self.is_ready, true) {
+                sink(Event::Ready);
+            }
+            self.open_and_close(now, sink);
+        }
+        for channel in &mut self.channels {
+            channel.note_output(now);
+        }
+        let is_flushed = self.channels.iter().all(|c| c.out.pending().is_empty());
+        if self.closing.is_some_and(|until| is_flushed || until <= now) {
+            self.finish(Ended::Closed, sink);
+        }
+    }
+
+    fn is_wanted(&self, kind: ChannelKind) -> bool {
+        match kind {
+            ChannelKind::Main | ChannelKind::Inputs => true,
+            ChannelKind::Display | ChannelKind::Cursor => self.options.display,
+            ChannelKind::Playback => self.options.playback,
+            ChannelKind::Record => self.options.record,
+            ChannelKind::Other(_) => false,
+        }
+    }
+
+    /// Opens the channels that are wanted and listed, and closes those that are no longer wanted.
+    fn open_and_close(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        for kind in SUB_CHANNELS {
+            let is_wanted = self.is_wanted(kind);
+            let known = self.channels.iter().position(|c| c.id.kind == kind);
+            let listed = self.state.listed.iter().flatten();
+            let first = listed.filter(|id| id.kind == kind).min().copied();
+            match (known, first) {
+                (None, Some(id)) if is_wanted => {
+                    let mut channel = Channel::new(id);
+                    channel.open(now);
+                    self.channels.push(channel);
+                    self.actions.push_back(Action::Open(id));
+                }
+                (Some(index), _) => self.open_or_close(index, is_wanted, now, sink),
+                _ => {}
+            }
+        }
+    }
+
+    fn open_or_close(&mut self, index: usize, is_wanted: bool, now: Instant, sink: &mut Sink<'_>) {
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        let id = channel.id;
+        match (&channel.stage, is_wanted) {
+            (Stage::Idle, true) => {
+                channel.open(now);
+                self.actions.push_back(Action::Open(id));
+            }
+            (Stage::Opening { .. } | Stage::Linking { .. } | Stage::Open, false) => {
+                channel.reset(Stage::Idle);
+                self.actions.push_back(Action::Close(id));
+                self.state.lost(id.kind, sink);
+                sink(Event::Channel {
+                    kind: id.kind,
+                    state: ChannelState::Closed,
+                });
+            }
+            (Stage::Waiting { .. }, false) => channel.reset(Stage::Idle),
+            _ => {}
+        }
+    }
+
+    fn link_failed(&mut self, index: usize, error: LinkError, now: Instant, sink: &mut Sink<'_>) {
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        let id = channel.id;
+        self.actions.push_back(Action::Close(id));
+        match error {
+            _ if id.kind == ChannelKind::Main => self.finish(Ended::Refused(error), sink),
+            LinkError::BadConnectionId => {
+                self.finish(Ended::Broken(Broken::SessionGone), sink);
+            }
+            LinkError::TimedOut | LinkError::ServerError => self.lost(index, now, sink),
+            // A machine without such a device closes without a word.
+            _ => {
+                tracing::debug!(channel = %id, %error, "channel not available");
+                channel.reset(Stage::Unavailable);
+                sink(Event::Channel {
+                    kind: id.kind,
+                    state: ChannelState::Unavailable,
+                });
+                self.see_whether_all_are_lost(sink);
+            }
+        }
+    }
+
+    /// The connection of a channel is gone. The transport knows, or has been told to close it.
+    fn lost(&mut self, index: usize, now: Instant, sink: &mut Sink<'_>) {
+        let Some(channel) = self.channels.get_mut(index) else {
+            return;
+        };
+        let kind = channel.id.kind;
+        let was_open = channel.is_open();
+        channel.fail(now);
+        let state = match channel.stage {
+            Stage::Unavailable => ChannelState::Unavailable,
+            _ => ChannelState::Lost,
+        };
+        if kind == ChannelKind::Main {
+            channel.reset(Stage::Idle);
+            self.main_lost = Some(now);
+        }
+        if was_open {
+            self.state.lost(kind, sink);
+        }
+        if was_open || state == ChannelState::Unavailable {
+            sink(Event::Channel { kind, state });
+        }
+        self.see_whether_all_are_lost(sink);
+    }
+
+    fn see_whether_all_are_lost(&mut self, sink: &mut Sink<'_>) {
+        if self.main_lost.is_some() && !self.channels.iter().any(Channel::is_active) {
+            self.finish(Ended::AllChannelsLost, sink);
+        }
+    }
+
+    /// Ends the session: the sub-channels close first, MAIN last.
+    fn finish(&mut self, ended: Ended, sink: &mut Sink<'_>) {
+        if self.ended.is_some() {
+            return;
+        }
+        // An end that was asked for is that, whatever came in between.
+        let ended = if self.closing.is_some() {
+            Ended::Closed
+        } else {
+            ended
+        };
+        self.ended = Some(ended);
+        self.actions
+            .retain(|action| matches!(action, Action::Close(_)));
+        for channel in self.channels.iter_mut().rev() {
+            if channel.is_active() {
+                if channel.is_open() {
+                    self.state.lost(channel.id.kind, sink);
+                }
+                self.actions.push_back(Action::Close(channel.id));
+            }
+            channel.reset(Stage::Idle);
+        }
+        sink(Event::Ended(ended));
+    }
+
+    fn index(&self, id: ChannelId) -> Option<usize> {
+        self.channels.iter().position(|channel| channel.id == id)
+    }
+
+    fn parts(&mut self, id: ChannelId) -> Option<(&mut Channel, &mut State)> {
+        let channel = self.channels.iter_mut().find(|channel| channel.id == id)?;
+        Some((channel, &mut self.state))
+    }
+
+    fn open_parts(&mut self, kind: ChannelKind) -> Option<(&mut Channel, &mut State)> {
+        let mut channels = self.channels.iter_mut();
+        let channel = channels.find(|channel| channel.id.kind == kind && channel.is_open())?;
+        Some((channel, &mut self.state))
+    }
+
+    fn is_open(&self, kind: ChannelKind) -> bool {
+        let mut channels = self.channels.iter();
+        channels.any(|channel| channel.id.kind == kind && channel.is_open())
+    }
+}
