@@ -9,7 +9,7 @@ use testkit::programs::SharedFile;
 use crate::follower::{Follower, stores};
 use crate::machine::thread_cpu;
 use crate::plain;
-use crate::publisher::{Order, PublisherProcess};
+use crate::publisher::{Order, PublisherProcess, WARM_UP};
 use crate::report::{Report, Sample};
 use crate::spread::Spread;
 
@@ -21,8 +21,6 @@ const CASES: [(&str, Size, u32, u64); 3] = [
     ("4K", Size::new(3840, 2160), 20, 128),
     ("8K", Size::new(7680, 4320), 10, 512),
 ];
-/// The reader has to find the rhythm, and the pages have to be there.
-const WARM_UP: u32 = 20;
 /// Frames that are counted.
 const FRAMES: u32 = 60;
 /// What 4K may cost.
@@ -110,7 +108,7 @@ fn measure(size: Size, rate: u32, mib: u64) -> anyhow::Result<Case> {
         whole: middle(&whole),
         chase: middle(&chase),
         plain: middle(&plain),
-        publisher: ms(answer.cpu) / f64::from(answer.published.max(1)),
+        publisher: ms(answer.cpu_per_frame),
     })
 }
 

@@ -9,14 +9,12 @@ use testkit::programs::SharedFile;
 use crate::copy::ms;
 use crate::follower::{Follower, TAIL, join};
 use crate::machine::thread_cpu;
-use crate::publisher::{Answer, Order, PublisherProcess};
+use crate::publisher::{Answer, Order, PublisherProcess, WARM_UP};
 use crate::report::{Report, Sample};
 use crate::spread::Spread;
 
 const FULL_HD: Size = Size::new(1920, 1080);
 const UHD: Size = Size::new(3840, 2160);
-/// The reader has to find the rhythm, and the pages have to be there.
-const WARM_UP: usize = 20;
 const FRAMES: u32 = 60;
 
 /// One combination of what grows.
@@ -84,7 +82,7 @@ fn measure(report: &mut Report, case: &Case) -> anyhow::Result<()> {
             20
         },
         jitter_us: 0,
-        count: FRAMES + WARM_UP as u32,
+        count: FRAMES + WARM_UP,
         seed: 0,
     };
     let mut followers = Vec::new();
@@ -100,10 +98,9 @@ fn measure(report: &mut Report, case: &Case) -> anyhow::Result<()> {
     let delay = Spread::of(&delays).map_or(f64::NAN, |spread| spread.median);
     let cpus: Vec<f64> = reads.iter().map(|read| read.cpu_ms).collect();
     let reader_cpu = Spread::of(&cpus).map_or(f64::NAN, |spread| spread.median);
-    let publisher_cpu = ms(answer.cpu) / f64::from(answer.published.max(1));
     for (what, value) in [
         ("post to last byte", delay),
-        ("publisher's CPU", publisher_cpu),
+        ("publisher's CPU", ms(answer.cpu_per_frame)),
         ("a reader's CPU", reader_cpu),
     ] {
         report.add(Sample::new(
@@ -155,13 +152,13 @@ fn read(mut follower: Follower, is_ready: &Barrier, is_over: &AtomicBool) -> any
     let mut warm = None;
     follower.follow(is_over, |taken, _, _| {
         delays.push(ms(taken.done - taken.posted));
-        if delays.len() == WARM_UP {
+        if delays.len() == WARM_UP as usize {
             warm = Some(thread_cpu());
         }
     })?;
-    let frames = delays.len().saturating_sub(WARM_UP).max(1);
+    let frames = delays.len().saturating_sub(WARM_UP as usize).max(1);
     let cpu = warm.map_or(f64::NAN, |warm| ms(thread_cpu() - warm));
-    delays.drain(..WARM_UP.min(delays.len()));
+    delays.drain(..(WARM_UP as usize).min(delays.len()));
     Ok(Read {
         delays,
         cpu_ms: cpu / frames as f64,

@@ -24,6 +24,9 @@ use crate::random::Random;
 /// Bytes of a frame that hold the time of the post.
 pub const TIME_BYTES: usize = size_of::<i64>();
 
+/// The first frames of an order do not count: the reader finds the rhythm meanwhile, and the pages come into being.
+pub const WARM_UP: u32 = 20;
+
 /// How often the session's heartbeat and mailbox are looked after, as the host does.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -94,8 +97,8 @@ impl Order {
 /// What the publisher answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Processor time of the publishing thread inside `publish`.
-    pub cpu: Nanos,
+    /// Processor time of the publishing thread for each frame after the first [`WARM_UP`] ones.
+    pub cpu_per_frame: Nanos,
     /// Frames that were published.
     pub published: u32,
     /// Frames that were not, because the readers were busy.
@@ -104,13 +107,16 @@ pub struct Answer {
 
 impl Answer {
     fn line(&self) -> String {
-        format!("{} {} {}\n", self.cpu.0, self.published, self.refused)
+        format!(
+            "{} {} {}\n",
+            self.cpu_per_frame.0, self.published, self.refused
+        )
     }
 
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         Some(Self {
-            cpu: Nanos(words.next()?.parse().ok()?),
+            cpu_per_frame: Nanos(words.next()?.parse().ok()?),
             published: words.next()?.parse().ok()?,
             refused: words.next()?.parse().ok()?,
         })
@@ -240,6 +246,7 @@ fn publish(
     let damage = order.damage();
     let mut random = Random::new(order.seed);
     let mut answer = Answer::default();
+    let (mut counted, mut frames) = (Nanos::ZERO, 0);
     let start = MonotonicClock.now();
     for frame in 1..=i64::from(order.count) {
         let late = random.below(u64::from(order.jitter_us) * 1_000 + 1);
@@ -264,8 +271,12 @@ fn publish(
                 eprintln!("not published: {error}");
             }
         }
-        answer.cpu = answer.cpu + (thread_cpu() - cpu);
+        if frame > i64::from(WARM_UP) {
+            counted = counted + (thread_cpu() - cpu);
+            frames += 1;
+        }
     }
+    answer.cpu_per_frame = Nanos(counted.0 / frames.max(1));
     Ok(answer)
 }
 
@@ -292,7 +303,7 @@ mod tests {
     #[test]
     fn an_answer_survives_the_pipe() {
         let answer = Answer {
-            cpu: Nanos(5),
+            cpu_per_frame: Nanos(5),
             published: 6,
             refused: 7,
         };
