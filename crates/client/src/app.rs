@@ -15,7 +15,7 @@ use crate::memory::Relay;
 use crate::renderer::choose;
 use crate::session::{Preferences, Session, WindowCommand};
 use crate::stats::Stats;
-use crate::view::{Reports, View, ViewCommand, ViewReport};
+use crate::view::{LogRation, Reports, View, ViewCommand, ViewReport};
 
 /// The main thread looks at the signals at least this often.
 const SIGNAL_LOOK: Duration = Duration::from_millis(250);
@@ -119,6 +119,7 @@ fn start_view(
                     commands: for_view,
                     reports,
                     stats,
+                    ration: LogRation::default(),
                 }
                 .run();
             }

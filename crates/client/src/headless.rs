@@ -16,7 +16,7 @@ use crate::config::{Screenshot, Settings};
 use crate::memory::Relay;
 use crate::renderer::{Renderer as _, SoftwareView};
 use crate::session::Session;
-use crate::view::{Reports, View, ViewCommand};
+use crate::view::{LogRation, Reports, View, ViewCommand};
 
 /// How long the pointer may come after the first frame; hosts without one send nothing.
 const POINTER_WAIT: Nanos = Nanos::from_millis(150);
@@ -51,6 +51,7 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
             commands: for_view,
             reports,
             stats,
+            ration: LogRation::default(),
         }
         .run();
     };

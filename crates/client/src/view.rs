@@ -66,6 +66,35 @@ pub struct View {
     pub reports: Reports,
     /// Where figures go, if they are wanted.
     pub stats: Option<Stats>,
+    /// How many sessions are worth a line in the log.
+    pub ration: LogRation,
+}
+
+/// Keeps a guest that begins session after session from filling the log.
+#[derive(Debug, Default)]
+pub struct LogRation {
+    left: u32,
+    last: Nanos,
+}
+
+impl LogRation {
+    /// Messages at once, and after that one each [`Self::INTERVAL`].
+    const BURST: u32 = 8;
+    const INTERVAL: Nanos = Nanos::from_millis(2000);
+
+    /// Tells whether a message may be logged at `now`, and counts it.
+    pub fn allows(&mut self, now: Nanos) -> bool {
+        let earned = (now - self.last).0 / Self::INTERVAL.0;
+        if earned > 0 {
+            self.last = now;
+            self.left = u32::try_from(earned).map_or(Self::BURST, |e| {
+                (self.left.saturating_add(e)).min(Self::BURST)
+            });
+        }
+        let is_allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_allowed
+    }
 }
 
 /// What is known of the frame that was taken over last and not drawn yet.
@@ -156,12 +185,17 @@ impl View {
     ) -> bool {
         match self.relay.reader.next(&self.waker, deadline) {
             Event::Connected(info) => {
-                log_session(info);
+                if self.ration.allows(MonotonicClock.now()) {
+                    log_session(info);
+                }
                 self.session.connected();
             }
             Event::Missing(link) => {
-                tracing::info!("{link}");
-                self.session.missing(link.to_string(), MonotonicClock.now());
+                let now = MonotonicClock.now();
+                if self.ration.allows(now) {
+                    tracing::info!("{link}");
+                }
+                self.session.missing(link.to_string(), now);
             }
             Event::Frame(frame) => take_over(
                 frame,
@@ -310,5 +344,24 @@ fn log_session(info: &SessionInfo) {
     }
     if let Some(os) = &info.description.os {
         tracing::info!("guest: {}", os.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_cannot_fill_the_log() {
+        let mut ration = LogRation::default();
+        let hour = Nanos::from_millis(3_600_000);
+        let mut logged = |from: Nanos, count: i64| {
+            (0..count)
+                .filter(|i| ration.allows(from + Nanos::from_millis(*i)))
+                .count()
+        };
+        assert_eq!(logged(hour, 1000), 8, "a burst");
+        assert_eq!(logged(hour + Nanos::from_millis(3000), 1000), 1);
+        assert_eq!(logged(hour + hour, 1000), 8, "rested");
     }
 }

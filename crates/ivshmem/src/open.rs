@@ -29,7 +29,7 @@ pub(crate) fn open(source: &Source, system: &impl System) -> Result<SharedMemory
         Source::Fd(fd) => open_fd(*fd, system),
         Source::Pci(address) => pci::open(*address, system),
     }?;
-    tracing::info!(%source, bytes = memory.len(), "mapped the shared memory");
+    tracing::debug!(%source, bytes = memory.len(), "mapped the shared memory");
     Ok(memory)
 }
 

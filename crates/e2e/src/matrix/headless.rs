@@ -9,7 +9,7 @@ use std::time::Duration;
 use client::memory::Relay;
 use client::renderer::{Renderer, Shown, SoftwareView, UploadError};
 use client::session::{Preferences, Session};
-use client::view::{Reports, View, ViewCommand};
+use client::view::{LogRation, Reports, View, ViewCommand};
 use ivshmem::{PixelStream, SharedMemory};
 use picture::png::RgbImage;
 use picture::{Canvas, Damage, FrameLayout, Rotation, Scene, Size, ViewOptions};
@@ -63,6 +63,7 @@ pub fn start(memory: Arc<SharedMemory>, rotation: Rotation) -> anyhow::Result<Vi
                 wake: Box::new(|| ()),
             },
             stats: None,
+            ration: LogRation::default(),
         }
         .run();
     };

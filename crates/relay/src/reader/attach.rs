@@ -149,7 +149,7 @@ impl Reader {
     }
 
     fn lose_session(&mut self, lost: SessionLost, now: Nanos) -> Option<Happened> {
-        tracing::info!(%lost, "the session ended");
+        tracing::debug!(%lost, "the session ended");
         let was_connected = self.attachment.is_connected;
         self.forget_session(now);
         self.attachment.next_try = now;
@@ -250,7 +250,7 @@ impl Reader {
 
     /// As [`Self::lose_session`], but leaves the next attempt to the next step, so that it cannot recurse.
     fn lose_session_once(&mut self, lost: SessionLost, now: Nanos) -> Option<Happened> {
-        tracing::info!(%lost, "the session ended");
+        tracing::debug!(%lost, "the session ended");
         self.forget_session(now);
         self.attachment.next_try = now + RETRY_SOON;
         self.attachment.tell(Link::Heartbeat)
