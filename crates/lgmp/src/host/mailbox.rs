@@ -182,25 +182,11 @@ impl<M: Slots> Shared<M> {
         if !self.is_ours()? {
             return Err(Corrupted);
         }
-        let stuck = &self.mailbox.stuck;
-        let guard = if stuck.is_abandoned.swap(false, Ordering::Relaxed) {
-            Some(words.mailbox_lock().seize())
-        } else {
-            words.mailbox_lock().take(patience)?
-        };
-        if guard.is_some() {
-            stuck.clear();
-        }
-        Ok(guard)
+        Ok(self.mailbox.stuck.take(words.mailbox_lock(), patience)?)
     }
 
     fn release_mailbox(&self, guard: Guard<'_, M>) {
-        if guard.release().is_err() {
-            self.mailbox
-                .stuck
-                .is_abandoned
-                .store(true, Ordering::Relaxed);
-        }
+        self.mailbox.stuck.release(guard);
     }
 }
 

@@ -10,7 +10,7 @@ use super::builder::{Block, QueueSpec};
 use super::mailbox::MailboxState;
 use super::{ClientMessage, Corrupted};
 use crate::layout::{Geometry, MAX_SUBSCRIBERS};
-use crate::lock::Guard;
+use crate::lock::{Guard, LockWord};
 use crate::slots::{Slots, Word};
 use crate::words::{Descriptor, QueueWords, Ring, bits, is_session};
 
@@ -80,7 +80,7 @@ pub(crate) struct Stuck {
     is_stuck: AtomicBool,
     since: AtomicU64,
     /// This host holds the lock still, after a freeze (H16).
-    pub(crate) is_abandoned: AtomicBool,
+    is_abandoned: AtomicBool,
 }
 
 /// After how long a stuck lock is forced (H4).
@@ -104,6 +104,31 @@ impl Stuck {
 
     pub(crate) fn is_stuck(&self) -> bool {
         self.is_stuck.load(Ordering::Relaxed)
+    }
+
+    /// Takes the lock, or the one that this host left locked when it stood still.
+    pub(crate) fn take<'m, M: Slots>(
+        &self,
+        lock: LockWord<'m, M>,
+        patience: Duration,
+    ) -> Result<Option<Guard<'m, M>>, AccessError> {
+        // Only hosts force locks and only this host is in the session, so the abandoned lock is still ours.
+        let guard = if self.is_abandoned.swap(false, Ordering::Relaxed) {
+            Some(lock.seize())
+        } else {
+            lock.take(patience)?
+        };
+        if guard.is_some() {
+            self.clear();
+        }
+        Ok(guard)
+    }
+
+    /// Releases the lock, unless this host stood still for too long to do so.
+    pub(crate) fn release<M: Slots>(&self, guard: Guard<'_, M>) {
+        if guard.release().is_err() {
+            self.is_abandoned.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -236,7 +261,7 @@ impl<M: Slots> Shared<M> {
         is_session(&*self.memory, self.identity.session_id)
     }
 
-    /// Takes the ring's lock, or the one that this host left locked when it stood still.
+    /// Takes the ring's lock.
     pub(crate) fn take_ring<'m>(
         &self,
         words: &QueueWords<'m, M>,
@@ -245,23 +270,11 @@ impl<M: Slots> Shared<M> {
         if !self.is_ours()? {
             return Err(Corrupted);
         }
-        let stuck = &self.ring.stuck;
-        // Only hosts force locks and only this host is in the session, so the abandoned lock is still ours.
-        let guard = if stuck.is_abandoned.swap(false, Ordering::Relaxed) {
-            Some(words.lock().seize())
-        } else {
-            words.lock().take(patience)?
-        };
-        if guard.is_some() {
-            stuck.clear();
-        }
-        Ok(guard)
+        Ok(self.ring.stuck.take(words.lock(), patience)?)
     }
 
     pub(crate) fn release_ring(&self, guard: Guard<'_, M>) {
-        if guard.release().is_err() {
-            self.ring.stuck.is_abandoned.store(true, Ordering::Relaxed);
-        }
+        self.ring.stuck.release(guard);
     }
 
     fn post_locked(
