@@ -16,9 +16,12 @@ use testkit::x_server::XServer;
 const SCREEN: Size = Size::new(640, 480);
 const FRAME: Size = Size::new(320, 200);
 
-fn renderer(window: &Window, size: Size, options: &RenderOptions) -> Option<GlesRenderer> {
-    match GlesRenderer::for_window(window.clone(), size, options) {
-        Ok(renderer) => Some(renderer),
+/// A server, a window on it and a renderer for that; nothing, with a loud word, where one of them cannot be had.
+fn opened(options: &RenderOptions) -> Option<(XServer, Window, GlesRenderer)> {
+    let server = XServer::start(SCREEN.width, SCREEN.height).unwrap()?;
+    let window = Window::open(&server, FRAME);
+    match GlesRenderer::for_window(window.clone(), FRAME, options) {
+        Ok(renderer) => Some((server, window, renderer)),
         Err(error @ (RenderError::Library { .. } | RenderError::Platform { .. })) => {
             testkit::skip("EGL on X11", &error.to_string());
             None
@@ -40,11 +43,7 @@ fn shape() -> PointerShape {
 
 /// Presents frames of which only a part changes, with a pointer that moves, and looks at the window each time.
 fn show(options: &RenderOptions) {
-    let Some(server) = XServer::start(SCREEN.width, SCREEN.height).unwrap() else {
-        return;
-    };
-    let window = Window::open(&server, FRAME);
-    let Some(mut renderer) = renderer(&window, FRAME, options) else {
+    let Some((_server, window, mut renderer)) = opened(options) else {
         return;
     };
     let layout = layout(PixelFormat::Bgra8, FRAME, Rotation::Deg0);
@@ -99,11 +98,7 @@ fn the_window_shows_what_was_presented_without_relying_on_old_buffers() {
 
 #[test]
 fn a_resized_window_is_drawn_whole_at_its_new_size() {
-    let Some(server) = XServer::start(SCREEN.width, SCREEN.height).unwrap() else {
-        return;
-    };
-    let window = Window::open(&server, FRAME);
-    let Some(mut renderer) = renderer(&window, FRAME, &RenderOptions::default()) else {
+    let Some((_server, window, mut renderer)) = opened(&RenderOptions::default()) else {
         return;
     };
     let layout = layout(PixelFormat::Rgb24, FRAME, Rotation::Deg180);
@@ -131,11 +126,7 @@ fn a_resized_window_is_drawn_whole_at_its_new_size() {
 
 #[test]
 fn a_window_that_goes_away_is_no_panic() {
-    let Some(server) = XServer::start(SCREEN.width, SCREEN.height).unwrap() else {
-        return;
-    };
-    let window = Window::open(&server, FRAME);
-    let Some(mut renderer) = renderer(&window, FRAME, &RenderOptions::default()) else {
+    let Some((_server, window, mut renderer)) = opened(&RenderOptions::default()) else {
         return;
     };
     let scene = Scene::default();
@@ -155,11 +146,7 @@ fn a_window_that_goes_away_is_no_panic() {
 
 #[test]
 fn a_server_that_goes_away_is_an_error_and_no_hang() {
-    let Some(server) = XServer::start(SCREEN.width, SCREEN.height).unwrap() else {
-        return;
-    };
-    let window = Window::open(&server, FRAME);
-    let Some(mut renderer) = renderer(&window, FRAME, &RenderOptions::default()) else {
+    let Some((server, _window, mut renderer)) = opened(&RenderOptions::default()) else {
         return;
     };
     let scene = Scene::default();

@@ -12,7 +12,7 @@ use support::screen::Screen;
 use support::shot::{fill, pattern};
 use support::wayland::{Desktop as _, nested_weston, sway, weston};
 use support::{SCREEN, present, pump, pump_event, pump_size, pump_until_lost, wait_for};
-use testkit::compositor::Sway;
+use testkit::compositor::{Sway, Weston};
 use window::{
     Backend, Presented, SoftwarePresenter, Window, WindowConfig, WindowError, WindowEvent,
 };
@@ -90,19 +90,33 @@ impl Shown {
     }
 }
 
+/// A window of its own size on sway.
+fn shown_on_sway() -> Option<(Sway, Shown)> {
+    let compositor = sway()?;
+    let mut shown = Shown::open(&config(compositor.socket()));
+    shown.follow_to(SIZE);
+    Some((compositor, shown))
+}
+
+/// A full-screen window on a weston that fills an X screen: so its coordinates are those of the X server.
+fn shown_on_weston(server: &Screen) -> Option<(Weston, Shown, Canvas)> {
+    let compositor = nested_weston(server)?;
+    let mut full = config(compositor.socket());
+    full.full_screen = true;
+    let mut shown = Shown::open(&full);
+    let canvas = shown.follow_to(SCREEN);
+    Some((compositor, shown, canvas))
+}
+
 #[test]
 fn presented_pixels_are_the_pixels_on_weston() {
     let Some(server) = Screen::start() else {
         return;
     };
     // Weston's own screenshots are black on its headless backend with pixman.
-    let Some(compositor) = nested_weston(&server) else {
+    let Some((_compositor, mut shown, mut canvas)) = shown_on_weston(&server) else {
         return;
     };
-    let mut full = config(compositor.socket());
-    full.full_screen = true;
-    let mut shown = Shown::open(&full);
-    let mut canvas = shown.follow_to(SCREEN);
     assert!(shown.window.is_full_screen());
     let rect = BufferRect::new(1200, 600, 50, 60);
     fill(&mut canvas, rect, [9, 99, 199]);
@@ -200,11 +214,9 @@ fn maximised_and_full_screen_states_come_and_go_on_weston() {
 
 #[test]
 fn full_screen_covers_sway_and_comes_back() {
-    let Some(compositor) = sway() else {
+    let Some((compositor, mut shown)) = shown_on_sway() else {
         return;
     };
-    let mut shown = Shown::open(&config(compositor.socket()));
-    shown.follow_to(SIZE);
     shown.window.set_full_screen(true);
     let canvas = shown.follow_to(SCREEN);
     assert_eq!(shown.find(&compositor, &canvas), (0, 0));
@@ -241,11 +253,9 @@ fn the_window_follows_requests_and_the_compositor() {
 
 #[test]
 fn buffers_have_the_physical_size_on_a_dense_output() {
-    let Some(compositor) = sway() else {
+    let Some((compositor, mut shown)) = shown_on_sway() else {
         return;
     };
-    let mut shown = Shown::open(&config(compositor.socket()));
-    shown.follow_to(SIZE);
     compositor.swaymsg("output HEADLESS-1 scale 2");
     let canvas = shown.follow_to(Size::new(800, 600));
     compositor.centre();
@@ -267,11 +277,9 @@ fn buffers_have_the_physical_size_on_a_dense_output() {
 
 #[test]
 fn a_close_request_arrives() {
-    let Some(compositor) = sway() else {
+    let Some((compositor, mut shown)) = shown_on_sway() else {
         return;
     };
-    let mut shown = Shown::open(&config(compositor.socket()));
-    shown.follow_to(SIZE);
     wait_for("the window in the tree", || {
         compositor.tree().contains("lg-test").then_some(())
     });
@@ -281,11 +289,9 @@ fn a_close_request_arrives() {
 
 #[test]
 fn title_attention_and_inhibition_reach_sway() {
-    let Some(compositor) = sway() else {
+    let Some((compositor, mut shown)) = shown_on_sway() else {
         return;
     };
-    let mut shown = Shown::open(&config(compositor.socket()));
-    shown.follow_to(SIZE);
     shown.window.set_title("Spiegel äöü");
     wait_for("the title", || {
         compositor.tree().contains("Spiegeläöü").then_some(())
@@ -314,14 +320,9 @@ fn input_arrives_as_evdev_codes_in_window_coordinates() {
     let Some(server) = Screen::start() else {
         return;
     };
-    let Some(compositor) = nested_weston(&server) else {
+    let Some((_compositor, mut shown, canvas)) = shown_on_weston(&server) else {
         return;
     };
-    // Full screen: then the window's coordinates are those of the X server.
-    let mut full = config(compositor.socket());
-    full.full_screen = true;
-    let mut shown = Shown::open(&full);
-    let canvas = shown.follow_to(SCREEN);
     wait_for("weston's window to show ours", || {
         shown.present(&canvas, &[BufferRect::of_size(SCREEN)]);
         let mut events = Vec::new();
