@@ -12,6 +12,8 @@ mod link;
 mod main_channel;
 mod screen;
 pub mod session;
+#[cfg(feature = "transport")]
+pub mod transport;
 mod wire;
 
 pub use framing::ChannelError;

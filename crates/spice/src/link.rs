@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 use crate::wire::{Malformed, Put, Reader};
 
 /// "REDQ", the first four bytes of a link header.
-pub const MAGIC: [u8; 4] = *b"REDQ";
+const MAGIC: [u8; 4] = *b"REDQ";
 /// The protocol's major version; the server insists on it.
-pub const MAJOR: u32 = 2;
+const MAJOR: u32 = 2;
 /// The protocol's minor version; the server does not look at it.
-pub const MINOR: u32 = 2;
+const MINOR: u32 = 2;
 /// The longest password that libspice-server takes: its limit of 60 counts the NUL.
 pub const MAX_PASSWORD_BYTES: usize = 59;
 
@@ -304,7 +304,7 @@ fn parse_reply(reply: &[u8]) -> Result<LinkReply<'_>, LinkError> {
     if offset < REPLY_BYTES || end > reply.len() {
         return Err(LinkError::BadReply);
     }
-    let mut first_word = |offset: usize, count: usize| match count {
+    let first_word = |offset: usize, count: usize| match count {
         0 => Ok(0),
         _ => Reader::at(reply, offset).u32(),
     };

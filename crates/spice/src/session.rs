@@ -43,6 +43,9 @@ const SUB_CHANNELS: [ChannelKind; 5] = [
 pub enum Action {
     /// Connect to the server once more, for this channel; then say [`Session::connected`] or [`Session::closed`].
     Open(ChannelId),
+    /// End writing to the channel's connection, but go on reading and say [`Session::closed`] when the server closes:
+    /// then it has taken all that was written. Closing at once would lose it.
+    ShutDown(ChannelId),
     /// Close the channel's connection, or give up making it; nothing is to be said of it any more.
     Close(ChannelId),
 }
@@ -59,10 +62,12 @@ pub struct Session {
     channels: Vec<Channel>,
     actions: VecDeque<Action>,
     is_ready: bool,
-    /// MAIN closed, and it is yet to be seen whether the others do.
-    main_lost: Option<Instant>,
+    /// When and how the session was lost, while it is yet to be seen whether all channels close.
+    main_lost: Option<(Instant, Broken)>,
     /// An orderly end is under way, until then at most.
     closing: Option<Instant>,
+    /// All is written, and the sub-channels have been shut down.
+    is_shut_down: bool,
     ended: Option<Ended>,
 }
 
@@ -79,6 +84,7 @@ impl Session {
             is_ready: false,
             main_lost: None,
             closing: None,
+            is_shut_down: false,
             ended: None,
         }
     }
@@ -228,7 +234,7 @@ impl Session {
         let others = [
             inputs.filter(|_| self.is_open(ChannelKind::Inputs)),
             self.state.agent.deadline(),
-            self.main_lost.map(|at| at + TOGETHER),
+            self.main_lost.map(|(at, _)| at + TOGETHER),
             self.closing,
         ];
         channels.chain(others.into_iter().flatten()).min()
@@ -242,8 +248,10 @@ impl Session {
         if let Err(error) = self.options.password.check() {
             return self.finish(Ended::Refused(error), sink);
         }
-        if self.main_lost.is_some_and(|at| at + TOGETHER <= now) {
-            return self.finish(Ended::Broken(Broken::MainLost), sink);
+        if let Some((at, broken)) = self.main_lost
+            && at + TOGETHER <= now
+        {
+            return self.finish(Ended::Broken(broken), sink);
         }
         if self.channels.iter().any(|channel| channel.is_stalled(now)) {
             return self.finish(Ended::Broken(Broken::WriteStalled), sink);
@@ -402,8 +410,27 @@ impl Session {
         for channel in &mut self.channels {
             channel.note_output(now);
         }
+        if let Some(until) = self.closing {
+            self.go_on_closing(until <= now, sink);
+        }
+    }
+
+    /// The steps of an orderly end: write all, wait until the server has read it, close.
+    fn go_on_closing(&mut self, is_late: bool, sink: &mut Sink<'_>) {
         let is_flushed = self.channels.iter().all(|c| c.out.pending().is_empty());
-        if self.closing.is_some_and(|until| is_flushed || until <= now) {
+        if is_flushed && !std::mem::replace(&mut self.is_shut_down, true) {
+            for channel in self.channels.iter().filter(|channel| channel.is_open()) {
+                if channel.id.kind != ChannelKind::Main {
+                    self.actions.push_back(Action::ShutDown(channel.id));
+                }
+            }
+        }
+        let mut subs = self
+            .channels
+            .iter()
+            .filter(|c| c.id.kind != ChannelKind::Main);
+        let is_done = self.is_shut_down && !subs.any(Channel::is_open);
+        if is_late || is_done {
             self.finish(Ended::Closed, sink);
         }
     }
@@ -471,7 +498,10 @@ impl Session {
         match error {
             _ if id.kind == ChannelKind::Main => self.finish(Ended::Refused(error), sink),
             LinkError::BadConnectionId => {
-                self.finish(Ended::Broken(Broken::SessionGone), sink);
+                // Mostly another client took over while our channels opened: the rest closes, too.
+                channel.reset(Stage::Idle);
+                self.main_lost.get_or_insert((now, Broken::SessionGone));
+                self.see_whether_all_are_lost(sink);
             }
             LinkError::TimedOut | LinkError::ServerError => self.lost(index, now, sink),
             // A machine without such a device closes without a word.
@@ -501,7 +531,7 @@ impl Session {
         };
         if kind == ChannelKind::Main {
             channel.reset(Stage::Idle);
-            self.main_lost = Some(now);
+            self.main_lost.get_or_insert((now, Broken::MainLost));
         }
         if was_open {
             self.state.lost(kind, sink);
