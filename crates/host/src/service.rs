@@ -1,6 +1,7 @@
 //! The running host: the tick on the main thread, capture and publication on another.
 
 mod relaying;
+mod stage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use crate::identity;
 use crate::pace::Pace;
 use crate::stats::Stats;
 use relaying::Relaying;
+use stage::Stage;
 
 /// The heartbeat of LGMP: clients give a host up after a second without one.
 const TICK: Duration = Duration::from_millis(10);
@@ -40,13 +42,12 @@ pub fn run(settings: &Settings, is_over: &Arc<AtomicBool>) -> anyhow::Result<()>
     let publisher = publisher(settings, &memory, capture.name())?;
     let service = publisher.service();
     let waker = Waker::new().context("making the capture thread's waker")?;
+    let stage = Arc::new(Stage::new(publisher, waker, Arc::clone(is_over)));
     let stats = settings.run.stats.as_deref();
     let relaying = Relaying {
         settings: settings.clone(),
+        stage: Arc::clone(&stage),
         capture: Some(capture),
-        publisher,
-        waker: waker.clone(),
-        is_over: Arc::clone(is_over),
         stats: stats.map(Stats::create).transpose()?,
         pace: Pace::new(settings.app.throttle_fps),
         is_idle: true,
@@ -56,22 +57,22 @@ pub fn run(settings: &Settings, is_over: &Arc<AtomicBool>) -> anyhow::Result<()>
         .name("capture".into())
         .spawn(move || relaying.run())
         .context("starting the capture thread")?;
-    serve(service, thread, &waker, is_over)
+    serve(service, thread, &stage)
 }
 
 /// Ticks until it is over or the capture thread has ended, and sees that both end.
 fn serve(
     mut service: Service,
     thread: JoinHandle<anyhow::Result<()>>,
-    waker: &Waker,
-    is_over: &AtomicBool,
+    stage: &Stage,
 ) -> anyhow::Result<()> {
     let mut fault = None;
     let mut end = None;
+    let mut is_watched = false;
     while !thread.is_finished() {
         let now = MonotonicClock.now();
-        if is_over.load(Ordering::Relaxed) {
-            waker.wake();
+        if stage.is_over.load(Ordering::Relaxed) {
+            stage.waker.wake();
             if now > *end.get_or_insert(now + END_LIMIT) {
                 tracing::warn!("ended while the display server does not answer");
                 return fault.map_or(Ok(()), |fault: PublishError| Err(fault.into()));
@@ -79,14 +80,15 @@ fn serve(
         }
         match service.tick(now, ignore) {
             // The capture thread has a new session to fill.
-            Ok(tick) if tick.has_restarted => waker.wake(),
+            Ok(tick) if tick.has_restarted => stage.waker.wake(),
             Ok(_) => {}
             Err(error @ PublishError::Faulted) => {
-                is_over.store(true, Ordering::Relaxed);
+                stage.is_over.store(true, Ordering::Relaxed);
                 fault = Some(error);
             }
             Err(error) => tracing::debug!(%error, "no session yet"),
         }
+        is_watched = stage.serve_newcomers(is_watched);
         std::thread::sleep(TICK);
     }
     let captured = thread

@@ -1,36 +1,38 @@
 //! The capture thread: from a source of pictures into the shared memory.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use clock::{Clock as _, MonotonicClock, Nanos};
 use kvmfr::FrameFlags;
-use relay::Waker;
-use relay::publisher::{Image, PublishError, Publisher};
+use relay::publisher::{Image, PublishError};
 
 use super::open_capture;
+use super::stage::Stage;
 use crate::capture::{Capture, CaptureError, CapturedImage};
 use crate::config::Settings;
 use crate::pace::Pace;
 use crate::stats::Stats;
 
-/// New subscribers are looked for at least this often.
-const LOOK: Nanos = Nanos::from_millis(20);
+/// The thread looks around at least this often, for the statistics.
+const LOOK: Nanos = Nanos::from_millis(1000);
+/// How often a source is asked to take note of what has happened while nobody looks.
+const REST: Nanos = Nanos::from_millis(100);
 /// While the clients are busy, how often room is looked for; they cannot tell.
-const ROOM_LOOK: Nanos = Nanos::from_micros(500);
+const ROOM_LOOK: Nanos = Nanos::from_millis(1);
 /// How long after a picture that could not be had the next is tried.
 const RETRY: Nanos = Nanos::from_millis(20);
+/// The same if only another size of screen or memory can help.
+const LONG_RETRY: Nanos = Nanos::from_millis(1000);
 /// How long a lost display server is waited for before the next attempt to reach it.
 const RECONNECT: Nanos = Nanos::from_millis(1000);
 
 /// What the capture thread works with.
 pub(super) struct Relaying {
     pub(super) settings: Settings,
+    pub(super) stage: Arc<Stage>,
     /// `None` while the display server is gone.
     pub(super) capture: Option<Box<dyn Capture + Send>>,
-    pub(super) publisher: Publisher,
-    pub(super) waker: Waker,
-    pub(super) is_over: Arc<AtomicBool>,
     pub(super) stats: Option<Stats>,
     pub(super) pace: Pace,
     /// Nobody looks.
@@ -51,7 +53,7 @@ enum RoundError {
 impl Relaying {
     /// Relays until it is over, the source has ended, or something is broken for good.
     pub(super) fn run(mut self) -> anyhow::Result<()> {
-        while !self.is_over.load(Ordering::Relaxed) {
+        while !self.stage.is_over.load(Ordering::Relaxed) {
             if let Some(stats) = &mut self.stats {
                 stats.tick();
             }
@@ -62,7 +64,7 @@ impl Relaying {
                     tracing::warn!("{error}; trying again each second");
                     self.capture = None;
                     // Whoever comes now is not shown what is no longer there.
-                    self.publisher.forget_frame();
+                    self.stage.publisher().forget_frame();
                 }
                 Err(RoundError::Capture(error)) => return Err(error.into()),
                 Err(RoundError::Memory(error)) => return Err(error.into()),
@@ -76,23 +78,26 @@ impl Relaying {
         let Some(capture) = &mut self.capture else {
             return self.reconnect();
         };
-        if !self.publisher.has_subscribers() {
+        let (is_watched, needs_frame) = {
+            let mut publisher = self.stage.publisher();
+            (publisher.has_subscribers(), publisher.needs_frame())
+        };
+        if !is_watched {
             // Nobody looks: capture nothing.
             self.is_idle = true;
             capture.rest()?;
-            self.pause(LOOK);
+            self.pause(REST);
             return Ok(());
         }
         // What changed meanwhile is unknown; and a new session has no picture at all.
-        if std::mem::take(&mut self.is_idle) | self.publisher.needs_frame() {
+        if std::mem::take(&mut self.is_idle) || needs_frame {
             capture.invalidate();
         }
-        self.publisher.serve_new_subscribers();
         let deadline = MonotonicClock.now() + LOOK;
-        let due = capture.wait(&self.waker, self.pace.image_from(), deadline)?;
+        let due = capture.wait(&self.stage.waker, self.pace.image_from(), deadline)?;
         if due.pointer
             && let Some(update) = capture.pointer()?
-            && let Err(error) = self.publisher.publish_pointer(&update)
+            && let Err(error) = self.stage.publisher().publish_pointer(&update)
         {
             tracing::debug!(%error, "the pointer has to wait");
         }
@@ -100,7 +105,7 @@ impl Relaying {
             return Ok(());
         }
         let now = MonotonicClock.now();
-        if !self.publisher.has_room() {
+        if !self.stage.publisher().has_room() {
             // A picture fetched now would be old when it can go out.
             self.pace.retry_at(now + ROOM_LOOK);
             return Ok(());
@@ -108,7 +113,7 @@ impl Relaying {
         match capture.image()? {
             Some(image) => {
                 self.pace.fetched(now);
-                let result = publish(&mut self.publisher, &image, &mut self.stats);
+                let result = publish(&self.stage, &image, &mut self.stats);
                 self.judge(result)
             }
             None => {
@@ -118,23 +123,32 @@ impl Relaying {
         }
     }
 
-    /// Says what kept a picture from being published, once; ends on what cannot get better.
+    /// Sees that a picture that was not published is fetched again; ends on what cannot get better.
     fn judge(&mut self, result: Result<(), PublishError>) -> Result<(), RoundError> {
         let Err(error) = result else {
             self.failure = None;
             return Ok(());
         };
-        self.pace.retry_at(MonotonicClock.now() + RETRY);
+        let now = MonotonicClock.now();
         match error {
             PublishError::Faulted => return Err(RoundError::Memory(error)),
-            PublishError::Busy | PublishError::LockTimeout | PublishError::SessionLost => {
-                tracing::debug!(%error, "a picture has to wait");
-            }
-            error if self.failure.as_ref() != Some(&error) => {
-                tracing::warn!("nothing can be shown: {error}");
+            PublishError::TooSmall { .. }
+            | PublishError::Unsupported { .. }
+            | PublishError::Layout(_) => {
+                self.pace.retry_at(now + LONG_RETRY);
+                if self.failure.as_ref() != Some(&error) {
+                    tracing::warn!("nothing can be shown: {error}");
+                }
                 self.failure = Some(error);
             }
-            _ => {}
+            error => {
+                tracing::debug!(%error, "a picture has to wait");
+                self.pace.retry_at(now + RETRY);
+                // Perhaps nothing else changes, and this was the last picture for a long time.
+                if let Some(capture) = &mut self.capture {
+                    capture.invalidate();
+                }
+            }
         }
         Ok(())
     }
@@ -156,18 +170,18 @@ impl Relaying {
 
     /// Does nothing for a while, or until the waker is rung.
     fn pause(&self, time: Nanos) {
-        self.waker.wait(time.to_duration());
-        self.waker.take();
+        self.stage.waker.wait(time.to_duration());
+        self.stage.waker.take();
     }
 }
 
 fn publish(
-    publisher: &mut Publisher,
+    stage: &Stage,
     image: &CapturedImage<'_>,
     stats: &mut Option<Stats>,
 ) -> Result<(), PublishError> {
     let start = MonotonicClock.now();
-    let result = publisher.publish(&Image {
+    let result = stage.publisher().publish(&Image {
         layout: image.layout,
         pixels: image.pixels,
         damage: image.damage,

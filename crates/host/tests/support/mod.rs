@@ -17,7 +17,7 @@ use testkit::programs::SharedFile;
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// MiB of memory for the pictures of these tests.
-const MEMORY_MIB: u64 = 16;
+const MEMORY_MIB: u64 = 32;
 
 /// Our host, and the memory it writes.
 pub(crate) struct Host {

@@ -1,8 +1,8 @@
 //! The X11 back end: the root window by MIT-SHM, changes by DAMAGE, the pointer by XFixes and XInput 2.
 //!
-//! A program that draws much in many requests still gives one picture: the server works off what one client has sent
-//! before it tells anybody of damage, and all events that have come are taken in before anything is fetched. Nothing
-//! is waited for beyond that, as a delay would be one for every picture.
+//! A program that draws in many requests should still give one picture. So all events that have come are taken in
+//! before anything is fetched, and when it was fetched, what little was drawn meanwhile is fetched too. Nothing is
+//! waited for beyond that, as it would delay every picture.
 //!
 //! Sources: the protocol texts `shm.xml`, `damageproto.txt`, `fixesproto.txt`, `randrproto.txt` and `XI2proto.txt`.
 
@@ -28,8 +28,18 @@ use self::screen::Screen;
 use super::wait::sleep;
 use super::{Capture, CaptureError, CapturedImage, Due};
 
-/// How often the pointer is looked at without an event: programs that warp it cause none.
+/// How often the pointer is looked at without an event of its own: programs that warp it cause none.
 const POINTER_LOOK: Nanos = Nanos::from_millis(50);
+
+/// The same while nothing at all happens, so that a still desktop costs next to nothing.
+const STILL_LOOK: Nanos = Nanos::from_millis(250);
+
+/// Without an event for this long the desktop counts as still.
+const STILL_AFTER: Nanos = Nanos::from_millis(1000);
+
+/// What was drawn while the picture was fetched is added if it is at most one in so many of its pixels; more would be
+/// a picture of its own.
+const LITTLE: u64 = 8;
 
 /// Refusals in a row after which the connection is given up; one or two happen when the screen shrinks.
 const MOST_REFUSALS: u32 = 20;
@@ -46,6 +56,8 @@ pub struct XcbCapture {
     /// What the image handed out last changed; borrowed by it.
     handed_out: Damage,
     next_pointer_look: Nanos,
+    last_event: Nanos,
+    is_resized: bool,
     refusals: u32,
 }
 
@@ -75,14 +87,26 @@ impl XcbCapture {
             damage: Damage::FULL,
             handed_out: Damage::NONE,
             next_pointer_look: Nanos::ZERO,
+            last_event: MonotonicClock.now(),
+            is_resized: false,
             refusals: 0,
         })
     }
 
-    /// Takes in all events that have come.
+    /// Takes in all events that have come, and adapts to the size of the screen.
     fn take_events(&mut self) -> Result<(), CaptureError> {
-        let mut is_resized = false;
+        self.note_events()?;
+        if std::mem::take(&mut self.is_resized) {
+            self.resize()?;
+        }
+        Ok(())
+    }
+
+    /// Notes all events that have come.
+    fn note_events(&mut self) -> Result<(), CaptureError> {
+        let mut has_news = false;
         while let Some(event) = self.connection.poll_for_event()? {
+            has_news = true;
             match event {
                 Event::DamageNotify(event) => self.damage.add(FrameRect::new(
                     u32::try_from(event.area.x).unwrap_or(0),
@@ -90,17 +114,24 @@ impl XcbCapture {
                     u32::from(event.area.width),
                     u32::from(event.area.height),
                 )),
-                Event::RandrScreenChangeNotify(_) => is_resized = true,
+                Event::RandrScreenChangeNotify(_) => self.is_resized = true,
                 Event::XfixesCursorNotify(_) => self.cursor.shape_changed(),
                 Event::XinputRawMotion(_) => self.cursor.moved(),
                 Event::Error(error) => tracing::debug!(?error, "X error"),
                 _ => {}
             }
         }
-        if is_resized {
-            self.resize()?;
+        if has_news {
+            self.heard();
         }
         Ok(())
+    }
+
+    /// The desktop is alive: something was drawn or moved.
+    fn heard(&mut self) {
+        self.last_event = MonotonicClock.now();
+        let soon = self.last_event + POINTER_LOOK;
+        self.next_pointer_look = self.next_pointer_look.min(soon);
     }
 
     /// Adapts to the size that the screen has now.
@@ -112,6 +143,39 @@ impl XcbCapture {
             tracing::info!(width = size.width, height = size.height, "screen size");
         }
         Ok(())
+    }
+
+    /// Fetches what is damaged and hands it on to `handed_out`; false if the server refused.
+    fn grab(&mut self) -> Result<bool, CaptureError> {
+        // Reset before reading: what is drawn after this line is reported anew, so no change is lost.
+        self.connection
+            .damage_subtract(self.damage_id, x11rb::NONE, x11rb::NONE)?;
+        match self.screen.grab(&self.connection, &self.damage) {
+            Ok(()) => {}
+            Err(ReplyError::X11Error(error)) => {
+                // The screen shrank under the request (BadMatch): its event is on the way, or was missed.
+                tracing::debug!(?error, "reading the screen");
+                self.refusals += 1;
+                if self.refusals >= MOST_REFUSALS {
+                    return Err(CaptureError::Lost(server::refusal(&error)));
+                }
+                self.resize()?;
+                return Ok(false);
+            }
+            Err(ReplyError::ConnectionError(error)) => return Err(error.into()),
+        }
+        self.refusals = 0;
+        self.handed_out.merge(&self.damage);
+        self.damage = Damage::NONE;
+        Ok(true)
+    }
+
+    /// Tells whether something of the picture changed, but little of it.
+    fn has_little_damage(&mut self) -> bool {
+        let size = self.screen.layout().frame;
+        self.damage.clamp(size);
+        let area = self.damage.area_in(size);
+        area > 0 && area <= size.area() / LITTLE
     }
 
     fn is_due(&self, image_from: Nanos, now: Nanos) -> Due {
@@ -153,32 +217,27 @@ impl Capture for XcbCapture {
         if self.damage.is_none() {
             return Ok(None);
         }
-        // Reset before reading: what is drawn after this line is reported anew, so no change is lost.
-        self.connection
-            .damage_subtract(self.damage_id, x11rb::NONE, x11rb::NONE)?;
-        match self.screen.grab(&self.connection, &self.damage) {
-            Ok(()) => {}
-            Err(ReplyError::X11Error(error)) => {
-                // The screen shrank under the request (BadMatch): its event is on the way, or was missed.
-                tracing::debug!(?error, "reading the screen");
-                self.refusals += 1;
-                if self.refusals >= MOST_REFUSALS {
-                    return Err(CaptureError::Lost(server::refusal(&error)));
-                }
-                self.resize()?;
-                return Ok(None);
-            }
-            Err(ReplyError::ConnectionError(error)) => return Err(error.into()),
+        self.handed_out = Damage::NONE;
+        if !self.grab()? {
+            return Ok(None);
         }
-        self.refusals = 0;
-        self.handed_out = std::mem::take(&mut self.damage);
+        self.note_events()?;
+        if !self.is_resized && self.has_little_damage() && !self.grab()? {
+            return Ok(None);
+        }
         Ok(Some(self.screen.image(&self.handed_out)))
     }
 
     fn pointer(&mut self) -> Result<Option<PointerUpdate<'_>>, CaptureError> {
-        self.next_pointer_look = MonotonicClock.now() + POINTER_LOOK;
+        let now = MonotonicClock.now();
+        let is_still = now - self.last_event > STILL_AFTER;
+        self.next_pointer_look = now + if is_still { STILL_LOOK } else { POINTER_LOOK };
         self.cursor.moved();
-        self.cursor.update(&self.connection, self.root)
+        let update = self.cursor.update(&self.connection, self.root)?;
+        if update.is_some() {
+            self.last_event = now;
+        }
+        Ok(update)
     }
 
     fn invalidate(&mut self) {
