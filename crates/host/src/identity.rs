@@ -86,9 +86,15 @@ impl Processors {
             }
         }
         let count = |n: usize, least: usize| u8::try_from(n.max(least)).unwrap_or(u8::MAX);
+        // Not every architecture tells which core a processor belongs to.
+        let known_cores = if cores.is_empty() {
+            logical
+        } else {
+            cores.len()
+        };
         Self {
             logical: count(logical, 1),
-            cores: count(cores.len(), 1),
+            cores: count(known_cores, 1),
             sockets: count(sockets.len(), 1),
             model,
         }
@@ -134,6 +140,12 @@ mod tests {
             model: "Some CPU".into(),
         };
         assert_eq!(Processors::parse(&text), expected);
+    }
+
+    #[test]
+    fn processors_without_core_numbers_are_cores() {
+        let seen = Processors::parse("processor : 0\n\nprocessor : 1\n");
+        assert_eq!((seen.logical, seen.cores, seen.sockets), (2, 2, 1));
     }
 
     #[test]
