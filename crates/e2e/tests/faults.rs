@@ -117,7 +117,10 @@ fn memory_that_shrinks_under_both_programs_is_an_error_and_not_a_death() -> anyh
     viewer.expect_missing("", LIMIT)?;
     assert!(!host.output().contains("panicked"), "{}", host.output());
     drop(host);
-    OpenOptions::new().write(true).open(shm.path())?.set_len(32 << 20)?;
+    OpenOptions::new()
+        .write(true)
+        .open(shm.path())?
+        .set_len(32 << 20)?;
     let _successor = pattern(&shm, &[])?;
     viewer.expect_frames(LIMIT)?;
     Ok(())
@@ -132,7 +135,11 @@ fn memory_that_a_new_machine_makes_anew_is_opened_anew() -> anyhow::Result<()> {
     drop(host);
     std::fs::remove_file(shm.path())?;
     viewer.expect_missing("", LIMIT)?;
-    OpenOptions::new().write(true).create_new(true).open(shm.path())?.set_len(64 << 20)?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(shm.path())?
+        .set_len(64 << 20)?;
     let _successor = pattern(&shm, &[])?;
     viewer.expect_frames(LIMIT)?;
     Ok(())
