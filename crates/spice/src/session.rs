@@ -594,3 +594,6 @@ impl Session {
         channels.any(|channel| channel.id.kind == kind && channel.is_open())
     }
 }
+
+#[cfg(test)]
+mod tests;

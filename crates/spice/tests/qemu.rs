@@ -1,5 +1,7 @@
 //! The client against a real QEMU without any guest: SeaBIOS shows a screen and takes input.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod machine;
 
 use std::{
