@@ -23,11 +23,10 @@ fn a_guest_relays_its_screen_and_comes_back_after_being_killed() -> anyhow::Resu
         testkit::skip("virtual machine", "there is no xsetroot in the PATH");
         return Ok(());
     };
-    let script = SCRIPT.replace("looking-glass-host", &host.display().to_string());
     let programs: [&Path; 2] = [&host, &xsetroot];
     let spec = GuestSpec {
         programs: &programs,
-        script: &script,
+        script: SCRIPT,
     };
     let Some(image) = GuestImage::build(&spec)? else {
         return Ok(());

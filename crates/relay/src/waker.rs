@@ -57,6 +57,10 @@ impl Waker {
 
     /// Waits until it is rung or `timeout` has passed; may also return early for no reason.
     pub fn wait(&self, timeout: Duration) {
+        // A `take` may have swallowed the count of a ring that came right behind the one it answered; its flag stays.
+        if self.0.is_rung.load(Ordering::Acquire) {
+            return;
+        }
         let Ok(timeout_spec) = Timespec::try_from(timeout) else {
             return;
         };

@@ -16,7 +16,7 @@ const INIT: &str = include_str!("guest/init.sh");
 
 /// What a guest is made of.
 pub struct GuestSpec<'a> {
-    /// Programs of this machine that are put into the guest at the same path, with their libraries.
+    /// Programs of this machine that are put into the guest's PATH, with their libraries.
     pub programs: &'a [&'a Path],
     /// Shell lines that run when the X server (`DISPLAY=:0`, 800 × 600) is up.
     pub script: &'a str,
@@ -201,17 +201,19 @@ fn kernel() -> anyhow::Result<Option<PathBuf>> {
     Ok(find())
 }
 
-/// Copies a program and the libraries that ldd(1) lists to the same places below `root`.
+/// Copies a program into the PATH below `root`, and the libraries that ldd(1) lists to their own places.
 fn install(root: &Path, program: &Path) -> anyhow::Result<()> {
-    let copy = |from: &Path| -> anyhow::Result<()> {
-        let to = root.join(from.strip_prefix("/").unwrap_or(from));
+    let copy = |from: &Path, to: &Path| -> anyhow::Result<()> {
+        let to = root.join(to.strip_prefix("/").unwrap_or(to));
         if !to.exists() {
             std::fs::create_dir_all(to.parent().context("a file has a folder")?)?;
             std::fs::copy(from, &to).with_context(|| format!("copying {}", from.display()))?;
         }
         Ok(())
     };
-    copy(program)?;
+    // Not to its own place, which may be hidden by a mount in the guest.
+    let name = program.file_name().context("a program has a name")?;
+    copy(program, &Path::new("usr/bin").join(name))?;
     let libraries = Command::new("ldd")
         .arg(program)
         .output()
@@ -220,7 +222,7 @@ fn install(root: &Path, program: &Path) -> anyhow::Result<()> {
     let paths = libraries
         .split_whitespace()
         .filter(|word| word.starts_with('/'));
-    paths.map(Path::new).try_for_each(copy)
+    paths.map(Path::new).try_for_each(|path| copy(path, path))
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
