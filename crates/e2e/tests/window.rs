@@ -204,6 +204,35 @@ fn the_window_takes_the_guests_size_and_the_users_turn() -> anyhow::Result<()> {
 }
 
 #[test]
+fn vsync_holds_the_client_to_the_rate_of_a_wayland_output() -> anyhow::Result<()> {
+    let Some(compositor) = Weston::start(SIZE.width, SIZE.height)? else {
+        return Ok(());
+    };
+    let shm = SharedFile::create(32)?;
+    let _host = e2e::pattern(&shm, &["test:frameRate=300", "test:damageShare=1"])?;
+    let mut command = programs::client(&shm)?;
+    command.args(["app:renderer=EGL", "egl:vsync=yes"]);
+    compositor.use_for(&mut command);
+    let mut viewer = Viewer::start(command)?;
+    // The first second includes the start.
+    viewer.expect_frames(LIMIT)?;
+    for _ in 0..2 {
+        viewer.wait_for("pictures at 60 Hz", LIMIT, |figures| {
+            let rate = figures["draws_per_second"].as_f64().unwrap_or_default();
+            (10.0..75.0).contains(&rate)
+        })?;
+    }
+    let rates = viewer.figures();
+    let rates: Vec<_> = rates
+        .iter()
+        .skip(1)
+        .map(|line| line["draws_per_second"].as_f64())
+        .collect();
+    assert!(rates.iter().all(|rate| *rate < Some(75.0)), "{rates:?}");
+    Ok(())
+}
+
+#[test]
 fn a_client_without_any_display_server_says_so() -> anyhow::Result<()> {
     let shm = SharedFile::create(32)?;
     let mut client = Process::start(&mut programs::client(&shm)?)?;
