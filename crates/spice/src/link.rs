@@ -212,8 +212,8 @@ pub enum LinkError {
     /// The server's RSA key could not be used.
     #[error("the server's key cannot be used")]
     BadKey,
-    /// The server closed the connection before the handshake was over.
-    #[error("the server closed the connection during the handshake")]
+    /// The server closed the connection before the handshake was over. A port that wants TLS cannot be told from that.
+    #[error("the server closed the connection during the handshake, as a port for TLS does")]
     Closed,
     /// The server did not finish the handshake in time.
     #[error("the server did not answer in time")]

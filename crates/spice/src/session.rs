@@ -27,6 +27,8 @@ use crate::{
 
 /// Channels that close within this time of MAIN close together with it.
 const TOGETHER: Duration = Duration::from_millis(100);
+/// The most that passes from MAIN's link to the list of channels.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most that an orderly end takes.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// The kinds that are opened beside MAIN, in the order of their opening.
@@ -62,6 +64,8 @@ pub struct Session {
     channels: Vec<Channel>,
     actions: VecDeque<Action>,
     is_ready: bool,
+    /// When a session that stands by half is given up.
+    ready_by: Option<Instant>,
     /// When and how the session was lost, while it is yet to be seen whether all channels close.
     main_lost: Option<(Instant, Broken)>,
     /// An orderly end is under way, until then at most.
@@ -82,6 +86,7 @@ impl Session {
             channels: vec![main],
             actions: VecDeque::from([Action::Open(ChannelId::MAIN)]),
             is_ready: false,
+            ready_by: None,
             main_lost: None,
             closing: None,
             is_shut_down: false,
@@ -197,6 +202,9 @@ impl Session {
                 Ok(None) => return,
                 Ok(Some(capabilities)) => {
                     channel.stage = Stage::Open;
+                    if id.kind == ChannelKind::Main {
+                        self.ready_by = Some(now + READY_TIMEOUT);
+                    }
                     let out = &mut channel.out;
                     self.state.opened(id.kind, capabilities.channel, out);
                     sink(Event::Channel {
@@ -236,6 +244,7 @@ impl Session {
             self.state.agent.deadline(),
             self.main_lost.map(|(at, _)| at + TOGETHER),
             self.closing,
+            self.ready_by,
         ];
         channels.chain(others.into_iter().flatten()).min()
     }
@@ -252,6 +261,9 @@ impl Session {
             && at + TOGETHER <= now
         {
             return self.finish(Ended::Broken(broken), sink);
+        }
+        if self.ready_by.is_some_and(|at| at <= now) {
+            return self.finish(Ended::Refused(LinkError::TimedOut), sink);
         }
         if self.channels.iter().any(|channel| channel.is_stalled(now)) {
             return self.finish(Ended::Broken(Broken::WriteStalled), sink);
@@ -293,9 +305,10 @@ impl Session {
         }
     }
 
-    /// Tells the session to do something. What cannot be done now, as the channel is not open, is dropped.
+    /// Tells the session to do something. What cannot be done now, as the channel is not open, is dropped, and so is
+    /// all that comes after [`Command::Close`].
     pub fn command(&mut self, command: Command, now: Instant, sink: &mut dyn FnMut(Event<'_>)) {
-        if self.ended.is_some() {
+        if self.ended.is_some() || self.closing.is_some() {
             return;
         }
         match command {
@@ -402,6 +415,7 @@ impl Session {
             return;
         }
         if std::mem::take(&mut self.state.has_new_list) {
+            self.ready_by = None;
             if !std::mem::replace(&mut self.is_ready, true) {
                 sink(Event::Ready);
             }

@@ -193,10 +193,8 @@ fn keys_buttons_and_motion_reach_the_machine() {
     connection.send(button(MouseButton::Side, true));
     connection.send(button(MouseButton::Left, false));
     connection.send(Command::Wheel(Wheel::Up));
-    // The Ctrl key and the side button are released by the end of the session.
-    connection.send(Command::Close);
-    assert_eq!(connection.wait_finished().1, Retry::Never);
-
+    // The Ctrl key and the side button are still down.
+    connection.send(Command::ReleaseAll);
     let trace = machine.wait_for_trace(|trace| trace.contains("button side, down 0"));
     let keys: Vec<&str> = trace
         .lines()
@@ -273,6 +271,31 @@ fn tcp_works_with_its_pings_and_is_kept_alive() {
     let (outcome, retry) = nobody.wait_finished();
     assert!(outcome.contains("Unreachable"), "{outcome}");
     assert_eq!(retry, Retry::Later);
+}
+
+#[test]
+fn a_server_that_demands_tls_is_named_as_such() {
+    let Some((_machine, port)) = Machine::start_secured() else {
+        return;
+    };
+    let address = Address::tcp("127.0.0.1", port).unwrap();
+    let mut connection = Connection::new(address, SessionOptions::default());
+    let expected = (format!("Refused({:?})", LinkError::NeedsTls), Retry::Never);
+    assert_eq!(connection.wait_finished(), expected);
+}
+
+#[test]
+fn a_machine_started_anew_at_the_same_place_is_told_from_a_takeover() {
+    let Some(mut machine) = Machine::start(UNTICKETED, STD) else {
+        return;
+    };
+    let mut connection = Connection::new(machine.address(), SessionOptions::default());
+    connection.wait_open(ChannelKind::Display);
+    machine.replace();
+    let restarted = ("ServerRestarted".into(), Retry::AtOnce);
+    assert_eq!(connection.wait_finished(), restarted);
+    let mut again = Connection::new(machine.address(), SessionOptions::default());
+    again.wait_open(ChannelKind::Display);
 }
 
 #[test]

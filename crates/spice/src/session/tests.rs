@@ -273,6 +273,15 @@ fn connecting_and_the_handshake_have_time_limits() {
 }
 
 #[test]
+fn a_session_without_a_channel_list_is_given_up() {
+    let mut talk = Talk::new(SessionOptions::default());
+    talk.link(ChannelId::MAIN, OK);
+    talk.written(ChannelId::MAIN);
+    assert_eq!(talk.wait_for_deadline(), READY_TIMEOUT);
+    assert_eq!(talk.ended(), Some(Ended::Refused(LinkError::TimedOut)));
+}
+
+#[test]
 fn a_password_that_is_too_long_is_refused_before_anything_is_sent() {
     let mut talk = Talk::new(SessionOptions {
         password: Password::new("x".repeat(60)),
@@ -315,6 +324,11 @@ fn an_orderly_end_releases_writes_waits_and_closes_main_last() {
     });
     talk.write_all();
     talk.command(Command::Close);
+    // Too late: nobody would release it.
+    talk.command(Command::Button {
+        button: MouseButton::Left,
+        is_pressed: true,
+    });
     let released = hex("6600 04000000 9e000000 7200 03000000 01 0000");
     assert_eq!(talk.written(INPUTS), released);
     let cursor = id(ChannelKind::Cursor);

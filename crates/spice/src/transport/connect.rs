@@ -47,6 +47,8 @@ pub(super) fn start(target: &Target, now: Instant) -> io::Result<Attempt> {
         Target::Tcp(address) => {
             // Key presses must not wait for each other's acknowledgement.
             sockopt::set_tcp_nodelay(&socket, true)?;
+            // A host that vanished says nothing; nor does a session that nobody uses.
+            sockopt::set_socket_keepalive(&socket, true)?;
             connect(&socket, address)
         }
     };

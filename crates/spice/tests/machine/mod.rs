@@ -3,7 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    os::unix::net::UnixStream,
+    os::unix::{fs::MetadataExt as _, net::UnixStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -30,15 +30,40 @@ impl Machine {
 
     /// Starts a machine with a SPICE server on a TCP port of its own.
     pub(crate) fn start_tcp(spice: &str, arguments: &[&str]) -> Option<(Self, u16)> {
-        // Below the ports that the system gives away by itself: a try to connect to one of those can connect to itself.
-        let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-        let port = (first..first + 1000).find(is_free).unwrap();
+        let port = free_port(9_000);
         let directory = tempfile::tempdir().unwrap();
         let spice = format!("port={port},addr=127.0.0.1,{spice}");
         let listens = || TcpStream::connect(("127.0.0.1", port)).is_ok();
         let machine = Self::start_with(&spice, arguments, directory, listens)?;
         Some((machine, port))
+    }
+
+    /// Starts a machine that takes MAIN only over TLS, though its port is a plain one.
+    pub(crate) fn start_secured() -> Option<(Self, u16)> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let made = Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+            ])
+            .args(["-subj", "/CN=localhost", "-keyout"])
+            .arg(path("server-key.pem"))
+            .arg("-out")
+            .arg(path("server-cert.pem"))
+            .output();
+        if !made.is_ok_and(|made| made.status.success()) {
+            skip("there is no openssl to make a certificate with");
+            return None;
+        }
+        std::fs::copy(path("server-cert.pem"), path("ca-cert.pem")).unwrap();
+        let (plain, secure) = (free_port(10_000), free_port(11_000));
+        let spice = format!(
+            "port={plain},tls-port={secure},addr=127.0.0.1,disable-ticketing=on,tls-channel=main,x509-dir={}",
+            directory.path().display()
+        );
+        let listens = || TcpStream::connect(("127.0.0.1", plain)).is_ok();
+        let machine = Self::start_with(&spice, &["-vga", "std"], directory, listens)?;
+        Some((machine, plain))
     }
 
     fn start_with(
@@ -114,6 +139,21 @@ impl Machine {
         rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     }
 
+    /// Starts another machine at the same place, then ends this one.
+    pub(crate) fn replace(&mut self) {
+        let socket = self.directory.path().join("s.sock");
+        let old = std::fs::metadata(&socket).unwrap().ino();
+        let spice = format!("unix=on,addr={},disable-ticketing=on", socket.display());
+        let listens = || {
+            let is_new = std::fs::metadata(&socket).is_ok_and(|file| file.ino() != old);
+            is_new && UnixStream::connect(&socket).is_ok()
+        };
+        let other = tempfile::tempdir().unwrap();
+        let mut new = Self::start_with(&spice, &["-vga", "std"], other, listens).unwrap();
+        std::mem::swap(&mut self.child, &mut new.child);
+        new.kill();
+    }
+
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -124,6 +164,15 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A port of 1000 above `base` and this process's number.
+///
+/// Below the ports that the system gives away by itself: a try to connect to one of those can connect to itself.
+fn free_port(base: u16) -> u16 {
+    let first = base + u16::try_from(std::process::id() % 10_000).unwrap();
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (first..first + 1000).find(is_free).unwrap()
 }
 
 /// Whether there is a QEMU with a SPICE server; if not, says so on stderr and in the file named by `LG_SKIP_LOG`.
@@ -137,6 +186,11 @@ fn has_spice() -> bool {
         Ok(_) => "this qemu-system-x86_64 has no SPICE",
         Err(_) => "there is no qemu-system-x86_64 in the PATH",
     };
+    skip(reason);
+    false
+}
+
+fn skip(reason: &str) {
     let line = format!("SKIPPED spice against QEMU: {reason}");
     eprintln!("{line}");
     if let Some(log) = std::env::var_os("LG_SKIP_LOG") {
@@ -145,5 +199,4 @@ fn has_spice() -> bool {
             let _ = writeln!(file, "{line}");
         }
     }
-    false
 }
