@@ -368,9 +368,15 @@ impl Display {
                 }
             }
             Clip::Rects(rects) => {
+                // Clip rectangles do not overlap; those of a server that wants to keep us busy would.
+                let mut area = inside.area();
                 for rect in rects.chunks_exact(16) {
                     let part = inside.intersection(WireRect::read(&mut Reader::new(rect))?);
                     if let Some(rect) = part.to_rect() {
+                        area -= part.area();
+                        if area < 0 {
+                            return Err(Malformed::OutOfRange("clip area").into());
+                        }
                         draw(part, rect);
                     }
                 }

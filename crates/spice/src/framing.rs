@@ -4,8 +4,8 @@ use crate::wire::{Malformed, Put, Reader, foreign_text};
 
 /// u16 type and u32 size.
 const HEADER_BYTES: usize = 6;
-/// Payload buffers above this are given back after use: a raw 4K frame needs 33 MB, a key press 10 bytes.
-const KEEP_BYTES: usize = 1 << 20;
+/// Payload buffers above this are given back after use: enough for raw frames of 2560x1440, which may come often.
+const KEEP_BYTES: usize = 16 << 20;
 /// How much memory is taken at once for a payload whose size is only announced.
 const GROW_BYTES: usize = 1 << 20;
 /// Text of a NOTIFY longer than this is cut.

@@ -63,6 +63,11 @@ impl WireRect {
         self.bottom - self.top
     }
 
+    /// Of a rectangle inside a surface.
+    pub(crate) fn area(self) -> i64 {
+        self.width().saturating_mul(self.height())
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.width() <= 0 || self.height() <= 0
     }

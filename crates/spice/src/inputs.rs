@@ -314,9 +314,9 @@ impl Inputs {
         self.send_pending(now, out);
     }
 
-    /// When [`Inputs::tick`] has something to do.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.pending == Pending::Nothing {
+    /// When [`Inputs::tick`] has something to do. Not while the server does not read: then it is called when it does.
+    pub(crate) fn deadline(&self, out: &Output) -> Option<Instant> {
+        if self.pending == Pending::Nothing || out.pending().len() >= MOTION_QUEUE_BYTES {
             return None;
         }
         if self.outstanding >= MAX_OUTSTANDING {

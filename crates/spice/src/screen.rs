@@ -43,8 +43,12 @@ impl Screen {
                     .checked_mul(to_usize(size.height))?
                     .checked_mul(4)?;
                 self.size = *size;
-                self.pixels.clear();
-                self.pixels.resize(bytes, 0);
+                if self.pixels.len() == bytes {
+                    self.pixels.fill(0);
+                } else {
+                    // Fresh memory is not touched before it is drawn on, however large the server says it is.
+                    self.pixels = vec![0; bytes];
+                }
                 Some(size.rect())
             }
             DisplayEvent::Pixels(pixels) => {

@@ -237,12 +237,19 @@ impl Session {
         if self.ended.is_some() {
             return None;
         }
+        let lost = self.main_lost.map(|(at, _)| at + TOGETHER);
+        if lost.is_some() {
+            // Nothing is opened or sent any more.
+            return lost.into_iter().chain(self.closing).min();
+        }
         let channels = self.channels.iter().filter_map(Channel::deadline);
-        let inputs = self.state.inputs.deadline();
+        let inputs = self
+            .channels
+            .iter()
+            .find(|c| c.id.kind == ChannelKind::Inputs && c.is_open());
         let others = [
-            inputs.filter(|_| self.is_open(ChannelKind::Inputs)),
+            inputs.and_then(|channel| self.state.inputs.deadline(&channel.out)),
             self.state.agent.deadline(),
-            self.main_lost.map(|(at, _)| at + TOGETHER),
             self.closing,
             self.ready_by,
         ];
@@ -601,11 +608,6 @@ impl Session {
         let mut channels = self.channels.iter_mut();
         let channel = channels.find(|channel| channel.id.kind == kind && channel.is_open())?;
         Some((channel, &mut self.state))
-    }
-
-    fn is_open(&self, kind: ChannelKind) -> bool {
-        let mut channels = self.channels.iter();
-        channels.any(|channel| channel.id.kind == kind && channel.is_open())
     }
 }
 

@@ -4,13 +4,14 @@ use crate::wire::{Malformed, Put, Reader};
 
 const CLIPBOARD_BY_DEMAND: u32 = 1 << 5;
 const CLIPBOARD_SELECTION: u32 = 1 << 6;
+const GUEST_LINEEND_LF: u32 = 1 << 8;
 const GUEST_LINEEND_CRLF: u32 = 1 << 9;
 const FILE_XFER_DISABLED: u32 = 1 << 13;
 const FILE_XFER_DETAILED_ERRORS: u32 = 1 << 14;
 
 /// What the guest's agent can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct AgentCapabilities(u32);
+pub struct AgentCapabilities(pub(super) u32);
 
 impl AgentCapabilities {
     /// Reads ANNOUNCE_CAPABILITIES: whether an answer is wanted, and the first word.
@@ -33,6 +34,11 @@ impl AgentCapabilities {
     /// The guest's text has line ends of CR LF.
     pub fn has_crlf_text(self) -> bool {
         self.0 & GUEST_LINEEND_CRLF != 0
+    }
+
+    /// The guest's text has line ends of LF. Neither is said by some agents.
+    pub fn has_lf_text(self) -> bool {
+        self.0 & GUEST_LINEEND_LF != 0
     }
 
     /// The guest takes files.

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::AgentCapabilities;
+
 /// A kind of data on the clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClipboardKind {
@@ -288,8 +290,8 @@ pub(super) fn read_kinds(list: &[u8]) -> Vec<ClipboardKind> {
 
 /// Turns the guest's text into the host's: UTF-8 with LF as line end and without a NUL at the end.
 ///
-/// CR LF is taken for a line end whatever the agent says of itself; a lone CR is left alone.
-pub fn text_from_guest(mut data: Vec<u8>) -> String {
+/// CR LF is taken for a line end if the agent says so, or does not say what it uses. A lone CR is left alone.
+pub fn text_from_guest(mut data: Vec<u8>, agent: AgentCapabilities) -> String {
     if data.last() == Some(&0) {
         data.pop();
     }
@@ -297,15 +299,16 @@ pub fn text_from_guest(mut data: Vec<u8>) -> String {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     };
-    match text.contains("\r\n") {
+    let may_be_crlf = agent.has_crlf_text() || !agent.has_lf_text();
+    match may_be_crlf && text.contains("\r\n") {
         true => text.replace("\r\n", "\n"),
         false => text,
     }
 }
 
-/// Turns the host's text into the guest's: LF becomes CR LF if that is what the guest uses.
-pub fn text_for_guest(text: String, has_crlf: bool) -> Vec<u8> {
-    match has_crlf && text.contains('\n') {
+/// Turns the host's text into the guest's: LF becomes CR LF if the agent says that this is what the guest uses.
+pub fn text_for_guest(text: String, agent: AgentCapabilities) -> Vec<u8> {
+    match agent.has_crlf_text() && text.contains('\n') {
         // A line end that is CR LF already stays one.
         true => text
             .replace("\r\n", "\n")
@@ -320,14 +323,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_are_turned_and_lone_carriage_returns_stay() {
-        assert_eq!(text_from_guest(b"a\r\nb\rc\n\0".to_vec()), "a\nb\rc\n");
-        assert_eq!(text_from_guest(b"a\xffb".to_vec()), "a\u{fffd}b");
-        assert_eq!(
-            text_for_guest("a\nb\r\nc\rd".into(), true),
-            b"a\r\nb\r\nc\rd"
-        );
-        assert_eq!(text_for_guest("a\nb".into(), false), b"a\nb");
+    fn line_ends_are_turned_as_the_agent_says() {
+        let unknown = AgentCapabilities::default();
+        let (lf, crlf) = (AgentCapabilities(1 << 8), AgentCapabilities(1 << 9));
+        let guest = || b"a\r\nb\rc\n\0".to_vec();
+        assert_eq!(text_from_guest(guest(), unknown), "a\nb\rc\n");
+        assert_eq!(text_from_guest(guest(), crlf), "a\nb\rc\n");
+        assert_eq!(text_from_guest(guest(), lf), "a\r\nb\rc\n");
+        assert_eq!(text_from_guest(b"a\xffb".to_vec(), lf), "a\u{fffd}b");
+        let host = || "a\nb\r\nc\rd".to_owned();
+        assert_eq!(text_for_guest(host(), crlf), b"a\r\nb\r\nc\rd");
+        assert_eq!(text_for_guest(host(), unknown), host().into_bytes());
     }
 
     #[test]

@@ -111,6 +111,16 @@ fn clip_rectangles_are_applied() {
 }
 
 #[test]
+fn clip_rectangles_that_overlap_draw_no_more_than_the_box() {
+    let mut payload = hex("00000000 00000000 00000000 02000000 02000000 01 e8030000");
+    payload.extend(hex("00000000 00000000 02000000 02000000").repeat(1000));
+    payload.extend(hex("01 ffffff00 0800 00 00000000 00000000 00000000"));
+    let mut shown = Shown::new();
+    assert!(shown.receive(302, &payload).is_err());
+    assert_eq!(shown.damage, [rect(0, 0, 2, 2)]);
+}
+
+#[test]
 fn rows_from_the_bottom_up_are_turned() {
     // Flags 0 instead of 4; the first stored row is black.
     let black = "00".repeat(36);
