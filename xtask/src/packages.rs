@@ -20,6 +20,7 @@ const TEST_PACKAGES: &[&str] = &[
     "libxcb1",
     "libxkbcommon0",
     "openbox",
+    "openssl",
     "qemu-system-x86",
     "sway",
     "weston",
