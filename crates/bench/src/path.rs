@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clock::Nanos;
 use picture::Size;
+use rustix::process::Signal;
 use testkit::process::Process;
 use testkit::programs::{self, SharedFile};
 use testkit::watch::{Seen, Watcher};
@@ -23,6 +24,9 @@ const WARM_UP: Duration = Duration::from_millis(1_500);
 const MEASURED: Nanos = Nanos::from_millis(6_000);
 /// How long programs may take to come up.
 pub(crate) const START: Nanos = Nanos::from_millis(15_000);
+
+/// How long a program may take to end.
+const END: Duration = Duration::from_secs(3);
 
 const FULL_HD: Size = Size::new(1920, 1080);
 const UHD: Size = Size::new(3840, 2160);
@@ -75,6 +79,7 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
         let _painter = stage.paint(case.share)?;
         let mut client = stage.client(case.renderer)?;
         let seen = stage.watch(&mut client)?;
+        end(client)?;
         let name = |what: &str| {
             let (renderer, share) = (case.renderer, case.share);
             format!("{size_name} {renderer}, {share} % changed: {what}")
@@ -104,6 +109,16 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
             ));
         }
     }
+    Ok(())
+}
+
+/// Ends a client the way its user does.
+///
+/// A killed one keeps its place in the queues for a second, in which the host can hardly post for the next one.
+pub(crate) fn end(mut client: Process) -> anyhow::Result<()> {
+    client.signal(Signal::TERM);
+    let status = client.wait(END);
+    status.with_context(|| format!("the client does not end: {}", client.output()))?;
     Ok(())
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use clock::{Clock as _, MonotonicClock};
+use clock::{Clock as _, MonotonicClock, Nanos};
 use picture::Size;
 use testkit::process::Process;
 
 use crate::copy::ms;
 use crate::machine::process_cpu;
-use crate::path::{RATE, Stage};
+use crate::path::{RATE, Stage, end};
 use crate::report::{Report, Sample};
 
 /// Until the programs run evenly.
@@ -70,18 +70,23 @@ fn busy(report: &mut Report, stage: &Stage, mut client: Process, name: &str) -> 
             mib,
         ));
     }
-    Ok(())
+    end(client)
 }
 
 /// From the start of the client to its first picture.
 fn start(report: &mut Report, stage: &Stage) -> anyhow::Result<()> {
     for renderer in ["software", "EGL"] {
         let mut watcher = stage.watcher()?;
+        // The window of the client before must have gone.
+        while watcher.first(Nanos::ZERO)?.is_some() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let start = MonotonicClock.now();
         let mut client = stage.client(renderer)?;
         let seen = stage.expect_picture(&mut watcher, &mut client)?;
         let name = format!("{renderer}: client start to first picture");
         report.add(Sample::new("programs", name, "ms", ms(seen - start)).at_most(500.0));
+        end(client)?;
     }
     Ok(())
 }
@@ -104,7 +109,7 @@ fn still(report: &mut Report, stage: &Stage) -> anyhow::Result<()> {
             sample
         });
     }
-    Ok(())
+    end(client)
 }
 
 /// The processor time of programs over a while, in percent of one core.
