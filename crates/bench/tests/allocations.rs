@@ -1,16 +1,13 @@
-//! Once running, no frame costs an allocation of ours: on the host from capture to publication, on the client from the
-//! queue to the display server. What x11rb makes for its requests is counted and pinned here.
+//! Once running, no frame costs an allocation of ours: on the host from the captured picture to its publication, on the
+//! client from the queue to the display server. What x11rb makes to show a picture is counted and pinned here, what it
+//! makes to capture one in `crates/host/tests/allocations.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use client::renderer::{Renderer, Shown, SoftwareView};
-use clock::{Clock as _, ManualClock, MonotonicClock, Nanos};
-use host::capture::{Capture as _, XcbCapture};
+use clock::{Clock as _, ManualClock, Nanos};
 use ivshmem::SharedMemory;
 use kvmfr::{SessionDescription, Version};
 use picture::{
@@ -19,43 +16,12 @@ use picture::{
 };
 use relay::publisher::{FrameFlags, Image, Pixels, Publisher, PublisherOptions};
 use relay::{Event, PointerUpdate, Reader, ReaderOptions, Waker};
-use testkit::paint::{PaintOptions, Painter};
+use testkit::allocations::{Counting, count as allocations};
 use testkit::x_server::XServer;
 use window::{Backend, Window, WindowConfig};
 
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Counts what the calling thread asks for.
-struct Counting;
-
-// SAFETY: passes everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(at, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn allocations() -> u64 {
-    ALLOCATIONS.with(Cell::get)
-}
 
 const SIZE: Size = Size::new(320, 200);
 /// Until every buffer has its size.
@@ -212,54 +178,6 @@ fn a_relayed_and_drawn_frame_allocates_nothing() {
         );
         assert_eq!(allocations() - before, 0, "{format:?} {rotation:?}");
     }
-}
-
-/// Allocations for a captured picture: x11rb's two for each request, to take the damage and to fetch the pixels.
-const PER_CAPTURE: u64 = 4;
-/// Most that the looks at the pointer in between may add: its position and its picture, a few times.
-const POINTER_LOOKS: u64 = 12;
-
-#[test]
-fn a_captured_picture_allocates_no_more_than_the_x_requests_for_it() {
-    let Some(server) = XServer::start(SIZE.width, SIZE.height).unwrap() else {
-        return;
-    };
-    let mut capture = XcbCapture::open(Some(server.display())).unwrap();
-    let is_over = AtomicBool::new(false);
-    let mut painter = Painter::open(&PaintOptions {
-        display: server.display().to_owned(),
-        size: SIZE,
-        rate: 100,
-        damage_share: 20,
-    })
-    .unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(|| painter.run(None, &is_over));
-        let waker = Waker::new().unwrap();
-        let mut next_image = || {
-            let end = MonotonicClock.now() + Nanos::from_millis(5_000);
-            while MonotonicClock.now() < end {
-                let before = allocations();
-                let due = capture.wait(&waker, Nanos::ZERO, end).unwrap();
-                if due.pointer {
-                    capture.pointer().unwrap();
-                }
-                if due.image && capture.image().unwrap().is_some() {
-                    return allocations() - before;
-                }
-            }
-            panic!("no picture came");
-        };
-        for _ in 0..20 {
-            next_image();
-        }
-        let mut counts: Vec<u64> = (0..60).map(|_| next_image()).collect();
-        is_over.store(true, Ordering::Relaxed);
-        counts.sort_unstable();
-        eprintln!("allocations per captured picture: {counts:?}");
-        assert!(counts[0] <= PER_CAPTURE, "{counts:?}");
-        assert!(counts[59] <= PER_CAPTURE + POINTER_LOOKS, "{counts:?}");
-    });
 }
 
 /// Allocations for a shown picture of one rectangle: x11rb's two for the request, and its completion event.
