@@ -3,23 +3,16 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 /// Wakes one waiting thread; clones ring the same bell.
 ///
-/// Ringing before the wait begins counts too, and ringing twice before it ends counts once.
+/// Ringing before the wait begins counts too, and ringing twice before it ends counts once. The state is the kernel's
+/// alone: a flag beside it that spared the system calls would have to be kept in step with it, which two threads cannot.
 #[derive(Clone, Debug)]
-pub struct Waker(Arc<Bell>);
-
-#[derive(Debug)]
-struct Bell {
-    /// Written by both sides: true from `wake` until `take`. Spares the system calls while nobody rings.
-    is_rung: AtomicBool,
-    fd: OwnedFd,
-}
+pub struct Waker(Arc<OwnedFd>);
 
 impl Waker {
     /// Makes a waker.
@@ -28,43 +21,29 @@ impl Waker {
     /// If the process may not open another descriptor.
     pub fn new() -> io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let is_rung = AtomicBool::new(false);
-        Ok(Self(Arc::new(Bell { is_rung, fd })))
+        Ok(Self(Arc::new(fd)))
     }
 
     /// Ends the wait; any thread may call this at any time, and it never blocks.
     pub fn wake(&self) {
-        // Release pairs with `take`: what the caller wrote before is seen by the woken thread.
-        if !self.0.is_rung.swap(true, Ordering::AcqRel)
-            && let Err(error) = rustix::io::write(&self.0.fd, &1_u64.to_ne_bytes())
-        {
+        // It fails only if nobody has taken 2^64 rings: then the bell is ringing anyway.
+        if let Err(error) = rustix::io::write(&*self.0, &1_u64.to_ne_bytes()) {
             tracing::debug!(%error, "ringing the waker");
         }
     }
 
     /// Tells whether it was rung since the last call, and silences it.
     pub fn take(&self) -> bool {
-        // A load first: this runs before every wait, and mostly nobody has rung.
-        if !self.0.is_rung.load(Ordering::Relaxed) || !self.0.is_rung.swap(false, Ordering::AcqRel)
-        {
-            return false;
-        }
-        // A ring between the swap and this read may lose its count; its flag stays, and the next `take` sees that.
         let mut count = [0; 8];
-        let _ = rustix::io::read(&self.0.fd, &mut count);
-        true
+        rustix::io::read(&*self.0, &mut count).is_ok()
     }
 
     /// Waits until it is rung or `timeout` has passed; may also return early for no reason.
     pub fn wait(&self, timeout: Duration) {
-        // A `take` may have swallowed the count of a ring that came right behind the one it answered; its flag stays.
-        if self.0.is_rung.load(Ordering::Acquire) {
-            return;
-        }
         let Ok(timeout_spec) = Timespec::try_from(timeout) else {
             return;
         };
-        let mut fds = [PollFd::from_borrowed_fd(self.0.fd.as_fd(), PollFlags::IN)];
+        let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
         match poll(&mut fds, Some(&timeout_spec)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
@@ -79,12 +58,14 @@ impl Waker {
 /// Readable from a ring until the next [`Waker::take`], for callers that wait for other descriptors too.
 impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.fd.as_fd()
+        self.0.as_fd()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
 
     const FOREVER: Duration = Duration::from_secs(60);

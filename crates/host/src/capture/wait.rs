@@ -10,9 +10,6 @@ use rustix::io::Errno;
 
 /// Sleeps at most until `deadline`; a signal may end the sleep early.
 pub(super) fn sleep(source: Option<BorrowedFd<'_>>, waker: &Waker, deadline: Nanos) {
-    if waker.take() {
-        return;
-    }
     let left = (deadline - MonotonicClock.now()).to_duration();
     let Ok(timeout) = Timespec::try_from(left) else {
         return;
