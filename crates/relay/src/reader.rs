@@ -188,9 +188,10 @@ impl Reader {
     /// without waiting. `waker` serves this reader only. Makes the timers of the calling thread exact.
     pub fn next(&mut self, waker: &Waker, deadline: Option<Nanos>) -> Event<'_> {
         self.make_timers_exact();
+        let mut may_ring = true;
         loop {
             let now = self.clock.now();
-            if waker.take() {
+            if may_ring && waker.take() {
                 self.plan.woken(now);
                 return Event::Woken;
             }
@@ -202,7 +203,7 @@ impl Reader {
             }
             let look = self.next_look(now);
             let until = deadline.map_or(look, |deadline| look.min(deadline));
-            waker.wait((until - self.clock.now()).to_duration());
+            may_ring = waker.wait((until - self.clock.now()).to_duration());
         }
     }
 

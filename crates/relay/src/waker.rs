@@ -39,19 +39,23 @@ impl Waker {
     }
 
     /// Waits until it is rung or `timeout` has passed; may also return early for no reason.
-    pub fn wait(&self, timeout: Duration) {
+    ///
+    /// Returns false only if there is nothing to [`Self::take`], which spares a system call.
+    pub fn wait(&self, timeout: Duration) -> bool {
         let Ok(timeout_spec) = Timespec::try_from(timeout) else {
-            return;
+            return true;
         };
         let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
         match poll(&mut fds, Some(&timeout_spec)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(ready) => return ready > 0,
+            Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
                 tracing::debug!(%error, "waiting for the waker");
                 // Whatever is wrong, the caller must not turn into a spin.
                 std::thread::sleep(timeout.min(Duration::from_millis(10)));
             }
         }
+        true
     }
 }
 

@@ -19,7 +19,7 @@ const TAIL: Nanos = Nanos::from_millis(250);
 /// Shortest distance of looks while there is no prediction.
 const SEARCH: Nanos = Nanos::from_micros(400);
 /// Distance of looks while nothing happens: a first frame waits at most this long.
-const IDLE: Nanos = Nanos::from_millis(9);
+const IDLE: Nanos = Nanos::from_micros(9_700);
 /// How long after its last message a pointer counts as moving.
 const POINTER_TAIL: Nanos = Nanos::from_millis(100);
 /// No look earlier than this after the last one, whatever the options say.
