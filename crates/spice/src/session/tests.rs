@@ -4,7 +4,7 @@ use rsa::{RsaPrivateKey, pkcs8::EncodePublicKey};
 
 use super::*;
 use crate::{
-    ChannelError, Password,
+    ChannelError, MouseMode, Password,
     inputs::{MouseButton, Scancode},
     wire::{Put, hex},
 };
