@@ -7,8 +7,11 @@ use kvmfr::{Features, OsInfo, OsKind, SessionDescription, VmInfo};
 
 /// Reads the description of this machine; what cannot be read stays unknown.
 #[must_use]
-pub(crate) fn describe(capture: &str) -> SessionDescription {
-    describe_at(Path::new("/"), capture)
+pub(crate) fn describe(capture: &str, features: Features) -> SessionDescription {
+    SessionDescription {
+        features,
+        ..describe_at(Path::new("/"), capture)
+    }
 }
 
 fn describe_at(root: &Path, capture: &str) -> SessionDescription {

@@ -11,8 +11,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clock::{Clock as _, MonotonicClock, Nanos};
 use ivshmem::{SharedMemory, Source};
+use kvmfr::Features;
 use relay::Waker;
-use relay::publisher::{ClientRequest, PublishError, Publisher, PublisherOptions, Service};
+use relay::publisher::{PublishError, Publisher, PublisherOptions, Service};
 
 use crate::capture::{Capture, CaptureError, TestCapture, XcbCapture};
 use crate::config::{CaptureChoice, Settings};
@@ -39,10 +40,15 @@ const LEAST_MEMORY: usize = 16 << 20;
 pub fn run(settings: &Settings, is_over: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let capture = open_capture(settings)?;
     let memory = open_memory(settings)?;
-    let publisher = publisher(settings, &memory, capture.name())?;
+    let mover = capture.mover();
+    let features = match &mover {
+        Some(_) => Features::SET_CURSOR_POSITION,
+        None => Features::empty(),
+    };
+    let publisher = publisher(settings, &memory, capture.name(), features)?;
     let service = publisher.service();
     let waker = Waker::new().context("making the capture thread's waker")?;
-    let stage = Arc::new(Stage::new(publisher, waker, Arc::clone(is_over)));
+    let stage = Arc::new(Stage::new(publisher, mover, waker, Arc::clone(is_over)));
     let stats = settings.run.stats.as_deref();
     let relaying = Relaying {
         settings: settings.clone(),
@@ -78,7 +84,7 @@ fn serve(
                 return fault.map_or(Ok(()), |fault: PublishError| Err(fault.into()));
             }
         }
-        match service.tick(now, ignore) {
+        match service.tick(now, |request| stage.act(request)) {
             // The capture thread has a new session to fill.
             Ok(tick) if tick.has_restarted => stage.waker.wake(),
             Ok(_) => {}
@@ -88,6 +94,7 @@ fn serve(
             }
             Err(error) => tracing::debug!(%error, "no session yet"),
         }
+        stage.catch_up();
         is_watched = stage.serve_newcomers(is_watched);
         std::thread::sleep(TICK);
     }
@@ -95,11 +102,6 @@ fn serve(
         .join()
         .map_err(|_| anyhow::anyhow!("the capture thread panicked"))?;
     fault.map_or(captured, |fault| Err(fault.into()))
-}
-
-/// No request of a client is offered yet, so none should come; it is acknowledged all the same.
-fn ignore(request: ClientRequest) {
-    tracing::debug!(?request, "ignored");
 }
 
 fn open_memory(settings: &Settings) -> anyhow::Result<Arc<SharedMemory>> {
@@ -113,11 +115,12 @@ fn publisher(
     settings: &Settings,
     memory: &Arc<SharedMemory>,
     capture: &str,
+    features: Features,
 ) -> anyhow::Result<Publisher> {
     let version = settings.app.kvmfr_version;
     let options = PublisherOptions {
         version,
-        description: identity::describe(capture),
+        description: identity::describe(capture, features),
     };
     let publisher = Publisher::new(Arc::clone(memory), options)
         .map_err(|error| {

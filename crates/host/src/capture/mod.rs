@@ -8,7 +8,7 @@ mod wait;
 mod xcb;
 
 use clock::Nanos;
-use picture::{Damage, FrameLayout};
+use picture::{Damage, FrameLayout, GuestPoint};
 use relay::publisher::Pixels;
 use relay::{PointerUpdate, Waker};
 
@@ -52,6 +52,21 @@ pub enum CaptureError {
     Ended,
 }
 
+/// Moves the pointer of a source, from another thread than the one that captures.
+pub trait PointerMover {
+    /// Puts the pointer's click point at `point`, and waits a few milliseconds until it is there.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if the display server is gone.
+    fn move_to(&mut self, point: GuestPoint) -> Result<(), CaptureError>;
+
+    /// Does what an earlier call could not do in time; never waits.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if the display server is gone.
+    fn catch_up(&mut self) -> Result<(), CaptureError>;
+}
+
 /// A source of pictures, used by the capture thread alone.
 pub trait Capture {
     /// The name that the client's user sees.
@@ -84,6 +99,9 @@ pub trait Capture {
 
     /// Counts the whole picture as changed.
     fn invalidate(&mut self);
+
+    /// What moves this source's pointer; `None` if nobody can.
+    fn mover(&self) -> Option<Box<dyn PointerMover + Send>>;
 
     /// Takes note of what has happened, without waiting or fetching; called now and then while nobody looks.
     ///

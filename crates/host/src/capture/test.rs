@@ -7,7 +7,7 @@ use relay::{PointerUpdate, Waker};
 use testcard::{Pattern, pointer_position, pointer_shape};
 
 use super::wait::sleep;
-use super::{Capture, CaptureError, CapturedImage, Due};
+use super::{Capture, CaptureError, CapturedImage, Due, PointerMover};
 use crate::config::{TestFormat, TestSettings};
 
 /// Frames for which one format is shown when they take turns.
@@ -130,6 +130,11 @@ impl Capture for TestCapture {
 
     fn invalidate(&mut self) {
         self.must_show_all = true;
+    }
+
+    /// The pattern's pointer moves by the clock alone.
+    fn mover(&self) -> Option<Box<dyn PointerMover + Send>> {
+        None
     }
 
     fn rest(&mut self) -> Result<(), CaptureError> {

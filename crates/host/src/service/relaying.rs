@@ -63,6 +63,7 @@ impl Relaying {
                 Err(RoundError::Capture(error @ CaptureError::Lost(_))) => {
                     tracing::warn!("{error}; trying again each second");
                     self.capture = None;
+                    self.stage.set_mover(None);
                     // Whoever comes now is not shown what is no longer there.
                     self.stage.publisher().forget_frame();
                 }
@@ -157,6 +158,7 @@ impl Relaying {
         match open_capture(&self.settings) {
             Ok(capture) => {
                 tracing::info!("the display server is back");
+                self.stage.set_mover(capture.mover());
                 self.capture = Some(capture);
             }
             Err(error @ (CaptureError::Unreachable(_) | CaptureError::Lost(_))) => {

@@ -61,6 +61,13 @@ impl Hand {
         self.connection.sync().unwrap();
     }
 
+    /// Where the pointer is.
+    pub(crate) fn pointer(&self) -> (i16, i16) {
+        let reply = self.connection.query_pointer(self.root).unwrap();
+        let reply = reply.reply().unwrap();
+        (reply.root_x, reply.root_y)
+    }
+
     /// Moves the pointer as a mouse does.
     pub(crate) fn push(&self, x: i16, y: i16) {
         self.connection

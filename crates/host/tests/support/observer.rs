@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clock::{Clock as _, MonotonicClock, Nanos};
 use ivshmem::{PixelStream as _, SharedMemory, Source};
 use picture::{Damage, FrameLayout, FrameRect, PointerShape, PointerState};
-use relay::{Event, Frame, Reader, ReaderOptions, Waker};
+use relay::{CursorPosition, Event, Frame, Reader, ReaderOptions, Waker};
 
 /// Assembles the picture from damage alone, so that it is right only if the damage was.
 pub(crate) struct Observer {
@@ -19,6 +19,8 @@ pub(crate) struct Observer {
     pub(crate) shape: Option<PointerShape>,
     /// Damage and number of each frame so far.
     pub(crate) frames: Vec<(Damage, u32)>,
+    /// What became of each wish to set the pointer's position.
+    pub(crate) answers: Vec<CursorPosition>,
     pub(crate) sessions: u32,
     /// How often something was missing after the first frame.
     pub(crate) losses: u32,
@@ -39,6 +41,7 @@ impl Observer {
             pointer: None,
             shape: None,
             frames: Vec::new(),
+            answers: Vec::new(),
             sessions: 0,
             losses: 0,
         }
@@ -105,6 +108,7 @@ impl Observer {
                     self.shape = Some(shape.clone());
                 }
             }
+            Event::CursorPosition(answer) => self.answers.push(answer),
             Event::Missing(_) => self.losses += u32::from(!self.frames.is_empty()),
             _ => {}
         }

@@ -7,6 +7,7 @@
 //! Sources: the protocol texts `shm.xml`, `damageproto.txt`, `fixesproto.txt`, `randrproto.txt` and `XI2proto.txt`.
 
 mod cursor;
+mod mover;
 mod screen;
 mod server;
 
@@ -24,9 +25,10 @@ use x11rb::protocol::xproto::Window;
 use x11rb::rust_connection::RustConnection;
 
 use self::cursor::Cursor;
+use self::mover::XMover;
 use self::screen::Screen;
 use super::wait::sleep;
-use super::{Capture, CaptureError, CapturedImage, Due};
+use super::{Capture, CaptureError, CapturedImage, Due, PointerMover};
 
 /// How often the pointer is looked at without an event of its own: programs that warp it cause none.
 const POINTER_LOOK: Nanos = Nanos::from_millis(50);
@@ -46,6 +48,7 @@ const MOST_REFUSALS: u32 = 20;
 
 /// The X screen of `DISPLAY`.
 pub struct XcbCapture {
+    display: Option<String>,
     connection: RustConnection,
     root: Window,
     damage_id: damage::Damage,
@@ -79,6 +82,7 @@ impl XcbCapture {
         let cursor = Cursor::watch(&connection, root)?;
         let screen = Screen::open(&connection, root)?;
         Ok(Self {
+            display: display.map(str::to_owned),
             connection,
             root,
             damage_id,
@@ -242,6 +246,16 @@ impl Capture for XcbCapture {
 
     fn invalidate(&mut self) {
         self.damage = Damage::FULL;
+    }
+
+    fn mover(&self) -> Option<Box<dyn PointerMover + Send>> {
+        match XMover::open(self.display.as_deref()) {
+            Ok(mover) => Some(Box::new(mover)),
+            Err(error) => {
+                tracing::warn!(%error, "clients cannot set the pointer's position");
+                None
+            }
+        }
     }
 
     fn rest(&mut self) -> Result<(), CaptureError> {
