@@ -28,13 +28,15 @@
 //!
 //! Threads: a [`Window`] belongs to the main thread, which waits in [`Window::dispatch`] and may block there. A
 //! [`Surface`] and a [`SoftwarePresenter`] belong to the render thread and wait for nothing. On X11 the two threads
-//! have a connection each, so that neither takes the other's events. No clock is read.
+//! have a connection each, so that neither takes the other's events. The monotonic clock is read only
+//! to bound how long something is asked for that another program holds.
 //!
 //! Frames around the window: X11 window managers draw them (Motif hints ask for none). Wayland compositors are asked
 //! by xdg-decoration; where there is no such protocol, the window has no frame.
 //!
-//! Sources: X11 protocol and ICCCM 2.0, EWMH 1.5, MIT-SHM 1.2, XInput 2, RandR 1.5, MIT-SCREEN-SAVER 1.1; Wayland
-//! core, xdg-shell, viewporter, wp-fractional-scale-v1, xdg-decoration, idle-inhibit, xdg-activation.
+//! Sources: X11 protocol and ICCCM 2.0, EWMH 1.5, MIT-SHM 1.2, XInput 2, XKB 1.0, RandR 1.5, MIT-SCREEN-SAVER 1.1;
+//! Wayland core, xdg-shell, viewporter, wp-fractional-scale-v1, xdg-decoration, idle-inhibit, xdg-activation,
+//! pointer-constraints, relative-pointer, keyboard-shortcuts-inhibit.
 
 #![deny(unsafe_code)]
 
@@ -43,7 +45,9 @@ mod copy;
 mod error;
 mod event;
 mod geometry;
+mod grab;
 mod handle;
+mod held;
 mod region;
 mod surface;
 mod wake;
@@ -53,7 +57,7 @@ mod x11;
 
 pub use config::{Backend, WindowConfig};
 pub use error::WindowError;
-pub use event::{BTN_EXTRA, BTN_LEFT, BTN_MIDDLE, BTN_RIGHT, BTN_SIDE, WindowEvent};
+pub use event::{BTN_EXTRA, BTN_LEFT, BTN_MIDDLE, BTN_RIGHT, BTN_SIDE, LockKeys, WindowEvent};
 pub use surface::{Presented, SoftwarePresenter, Surface};
 pub use wake::WindowWaker;
 pub use window::Window;

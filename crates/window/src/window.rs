@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use picture::Size;
+use picture::{Size, SurfacePoint};
 
 use crate::surface::Kind;
 use crate::{Backend, Surface, WindowConfig, WindowError, WindowEvent, WindowWaker, wayland, x11};
@@ -161,6 +161,36 @@ impl Window {
     /// Shows or hides the local pointer while it is over the window.
     pub fn set_cursor_visible(&mut self, visible: bool) {
         each!(&mut self.0, w => w.set_cursor_visible(visible));
+    }
+
+    /// Hides the pointer, holds it in the window and reports its movements as
+    /// [`RelativeMotion`](WindowEvent::RelativeMotion).
+    ///
+    /// [`PointerCaptured`](WindowEvent::PointerCaptured) follows, within about a second: that long it is tried while
+    /// another program holds the pointer, or the window has not got the focus yet. Buttons, wheels and keys go on. The
+    /// loss of the focus ends it.
+    pub fn capture_pointer(&mut self) {
+        each!(&mut self.0, w => w.capture_pointer());
+    }
+
+    /// Ends the capture, or the wish for one, and leaves the local pointer at `to`, where it was before for `None`.
+    ///
+    /// On Wayland the place is a request that the compositor may ignore.
+    pub fn release_pointer(&mut self, to: Option<SurfacePoint>) {
+        each!(&mut self.0, w => w.release_pointer(to));
+    }
+
+    /// Takes all keys, also those that the window manager or compositor acts on; `false` gives them back.
+    ///
+    /// [`KeyboardGrabbed`](WindowEvent::KeyboardGrabbed) follows, as after [`Self::capture_pointer`]; a compositor that
+    /// asks its user may also grant it later. The loss of the focus ends it.
+    pub fn grab_keyboard(&mut self, on: bool) {
+        each!(&mut self.0, w => w.grab_keyboard(on));
+    }
+
+    /// Puts the local pointer at a place in the window. Returns `false` if the display server has no means to (Wayland).
+    pub fn warp_pointer(&mut self, to: SurfacePoint) -> bool {
+        each!(&mut self.0, w => w.warp_pointer(to))
     }
 }
 

@@ -6,6 +6,7 @@
 //! just before the commit of the right size. Outputs, seats and the pointer are the toolkit's.
 
 mod buffers;
+mod capture;
 mod configure;
 mod open;
 mod present;

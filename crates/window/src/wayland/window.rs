@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calloop::EventLoop;
-use picture::Size;
+use picture::{Size, SurfacePoint};
 use smithay_client_toolkit::activation::RequestData;
 
 use super::open::set_limits;
@@ -150,6 +150,34 @@ impl WaylandWindow {
         self.state.seats.cursor_visible = visible;
         self.state.seats.apply_cursor(&self.state.shell.conn);
         self.flush();
+    }
+
+    /// See [`crate::Window::capture_pointer`].
+    pub(crate) fn capture_pointer(&mut self) {
+        self.state.capture_pointer();
+        self.flush();
+    }
+
+    /// See [`crate::Window::release_pointer`].
+    pub(crate) fn release_pointer(&mut self, to: Option<SurfacePoint>) {
+        self.state.release_pointer(to);
+        self.flush();
+    }
+
+    /// See [`crate::Window::grab_keyboard`].
+    pub(crate) fn grab_keyboard(&mut self, on: bool) {
+        self.state.grab_keyboard(on);
+        self.flush();
+    }
+
+    /// There is no protocol for it that compositors have.
+    #[expect(
+        clippy::unused_self,
+        clippy::needless_pass_by_ref_mut,
+        reason = "the same call as on X11"
+    )]
+    pub(crate) const fn warp_pointer(&mut self, _: SurfacePoint) -> bool {
+        false
     }
 
     /// Sends what is queued; a lost connection shows at the next dispatch.

@@ -3,6 +3,9 @@
 x11rb::atom_manager! {
     pub(crate) Atoms:
     AtomsCookie {
+        CAPS_LOCK: &b"Caps Lock"[..],
+        NUM_LOCK: &b"Num Lock"[..],
+        SCROLL_LOCK: &b"Scroll Lock"[..],
         UTF8_STRING,
         WM_PROTOCOLS,
         WM_DELETE_WINDOW,

@@ -2,7 +2,7 @@
 
 use picture::Size;
 use x11rb::protocol::Event;
-use x11rb::protocol::xinput::{EnterEvent, KeyEventFlags, NotifyDetail};
+use x11rb::protocol::xinput::{EnterEvent, KeyEventFlags, NotifyDetail, NotifyMode};
 use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt as _, EventMask};
 
 use super::window::X11Window;
@@ -23,6 +23,7 @@ impl X11Window {
                 self.size = Size::new(e.width.max(1).into(), e.height.max(1).into());
             }
             Event::MapNotify(e) if e.window == self.window => self.on_mapped(),
+            Event::UnmapNotify(e) if e.window == self.window => self.end_grabs(),
             Event::PropertyNotify(e) if e.atom == self.atoms._NET_WM_STATE => {
                 self.read_states();
             }
@@ -34,12 +35,19 @@ impl X11Window {
             }
             Event::XinputButtonPress(e) => self.pending.extend(input::button(e.detail, true)),
             Event::XinputButtonRelease(e) => self.pending.extend(input::button(e.detail, false)),
+            // A captured pointer's buttons come by the core protocol.
+            Event::ButtonPress(e) => self.pending.extend(input::button(e.detail.into(), true)),
+            Event::ButtonRelease(e) => self.pending.extend(input::button(e.detail.into(), false)),
+            Event::XinputRawMotion(e) => self.on_raw_motion(e),
+            Event::XinputHierarchy(_) => self.grabs.forget_sources(),
             Event::XinputKeyPress(e) => {
                 let repeats = u32::from(e.flags) & u32::from(KeyEventFlags::KEY_REPEAT) != 0;
-                self.pending
-                    .extend(input::key(e.detail, true).filter(|_| !repeats));
+                if self.has_focus && !repeats {
+                    self.on_key(e.detail, true);
+                }
             }
-            Event::XinputKeyRelease(e) => self.pending.extend(input::key(e.detail, false)),
+            Event::XinputKeyRelease(e) => self.on_key(e.detail, false),
+            Event::XkbStateNotify(e) => self.on_locks(e.locked_mods),
             Event::XinputEnter(e) => self.on_crossing(e, true),
             Event::XinputLeave(e) => self.on_crossing(e, false),
             Event::XinputFocusIn(e) => self.on_focus(e, true),
@@ -83,8 +91,41 @@ impl X11Window {
         });
     }
 
+    /// A key changed.
+    fn on_key(&mut self, keycode: u32, pressed: bool) {
+        if let Some(evdev) = input::key(keycode) {
+            self.pending.extend(self.held.change(evdev, pressed));
+        }
+    }
+
+    /// Tells of the keys that were released while the events of the keyboard went to another program.
+    fn sync_keys(&mut self) {
+        let reply = self.conn.query_keymap().map_err(Into::into);
+        let Some(keymap) = note("asking for the keys", reply.and_then(|c| c.reply())) else {
+            return;
+        };
+        let held = self.held.iter();
+        let released: Vec<u32> = held
+            .filter(|&evdev| !input::is_down(&keymap.keys, evdev))
+            .collect();
+        for evdev in released {
+            self.pending.extend(self.held.change(evdev, false));
+        }
+    }
+
     /// The focus came or went.
     fn on_focus(&mut self, event: &EnterEvent, focused: bool) {
+        // A grab, ours or that of a window manager's key bind, does not move the focus.
+        match event.mode {
+            NotifyMode::GRAB | NotifyMode::PASSIVE_GRAB => return,
+            NotifyMode::UNGRAB | NotifyMode::PASSIVE_UNGRAB => {
+                if focused && self.has_focus {
+                    self.sync_keys();
+                }
+                return;
+            }
+            _ => {}
+        }
         // These tell of the pointer's window while the focus is the root window, not of the focus.
         let of_pointer = [
             NotifyDetail::POINTER,
@@ -97,6 +138,10 @@ impl X11Window {
         self.has_focus = focused;
         if focused {
             self.set_urgent(false);
+            self.tell_locks();
+        } else {
+            self.held.clear();
+            self.end_grabs();
         }
         self.pending.push(WindowEvent::Focused(focused));
     }

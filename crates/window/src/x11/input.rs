@@ -37,12 +37,22 @@ pub(crate) fn button(number: u32, pressed: bool) -> Option<WindowEvent> {
     Some(WindowEvent::Button { evdev, pressed })
 }
 
-/// A key press or release.
-pub(crate) fn key(keycode: u32, pressed: bool) -> Option<WindowEvent> {
-    let evdev = keycode
-        .checked_sub(KEYCODE_OFFSET)
-        .filter(|&code| code > 0)?;
-    Some(WindowEvent::Key { evdev, pressed })
+/// A key's evdev code.
+pub(crate) fn key(keycode: u32) -> Option<u32> {
+    let evdev = keycode.checked_sub(KEYCODE_OFFSET);
+    evdev.filter(|&code| code > 0)
+}
+
+/// Tells whether the reply to `QueryKeymap`, a bit for each key code, has a key down.
+pub(crate) fn is_down(keymap: &[u8; 32], evdev: u32) -> bool {
+    let code = evdev.saturating_add(KEYCODE_OFFSET);
+    let byte = usize::try_from(code / 8).ok().and_then(|i| keymap.get(i));
+    byte.is_some_and(|byte| byte >> (code % 8) & 1 != 0)
+}
+
+/// A place in a window as XInput 2 takes it; what does not fit is clamped.
+pub(crate) const fn fixed(place: f64) -> Fp1616 {
+    (place * 65_536.0).round_ties_even() as Fp1616
 }
 
 #[cfg(test)]
@@ -75,10 +85,19 @@ mod tests {
 
     #[test]
     fn keycodes_below_the_offset_are_no_keys() {
-        let pressed = true;
-        assert_eq!(key(38, true), Some(WindowEvent::Key { evdev: 30, pressed }));
-        assert_eq!(key(8, true), None);
-        assert_eq!(key(3, true), None);
+        assert_eq!(key(38), Some(30));
+        assert_eq!(key(8), None);
+        assert_eq!(key(3), None);
+    }
+
+    #[test]
+    fn a_keymap_has_the_keys_at_their_key_codes() {
+        let mut keymap = [0; 32];
+        keymap[38 / 8] = 1 << (38 % 8);
+        assert!(is_down(&keymap, 30));
+        assert!(!is_down(&keymap, 31));
+        assert!(!is_down(&[0xff; 32], 248), "beyond the last key code");
+        assert!(!is_down(&[0xff; 32], u32::MAX));
     }
 
     #[test]
@@ -87,5 +106,7 @@ mod tests {
             point(3 << 15, -(1 << 14)),
             SurfacePoint { x: 1.5, y: -0.25 }
         );
+        assert_eq!([1.5, -0.25].map(fixed), [3 << 15, -(1 << 14)]);
+        assert_eq!([1e9, f64::NAN].map(fixed), [i32::MAX, 0]);
     }
 }

@@ -5,13 +5,16 @@
 //! socket whose events another thread has already taken.
 
 mod atoms;
+mod capture;
 mod events;
 mod hints;
 mod input;
 mod link;
+mod locks;
 mod manager;
 mod open;
 mod present;
+mod raw;
 mod segments;
 mod states;
 mod window;

@@ -20,11 +20,12 @@ use x11rb::wrapper::ConnectionExt as _;
 use x11rb::xcb_ffi::{XCBConnection, load_libxcb};
 
 use super::atoms::Atoms;
+use super::capture::Devices;
 use super::hints::{Wishes, motif};
 use super::link::{Link, Visual};
 use super::manager::{Manager, monitors};
 use super::window::{Ready, X11Window};
-use super::{failed, note};
+use super::{failed, locks, note};
 use crate::geometry::{centred, clamp_size};
 use crate::{Backend, WindowConfig, WindowError, WindowWaker};
 
@@ -58,7 +59,8 @@ impl X11Window {
             .unwrap_or_else(|| centred(area.unwrap_or(BufferRect::of_size(size)), size));
         let window = create(&conn, &screen, visual, place, size)?;
         describe(&conn, window, config, &wishes, &atoms);
-        select_input(&conn, &screen, window);
+        let devices = select_input(&conn, &screen, window);
+        let has_locks = locks::watch(&conn);
 
         let event_loop = new_loop()?;
         let (link, draw_token) = link(&event_loop, draw, screen_number, window, visual)?;
@@ -76,6 +78,8 @@ impl X11Window {
             event_loop,
             link,
             draw_token,
+            devices,
+            has_locks,
         });
         this.start(config.full_screen, config.maximize)?;
         Ok(this)
@@ -94,6 +98,8 @@ pub(crate) struct Parts {
     pub(crate) event_loop: EventLoop<'static, Ready>,
     pub(crate) link: Arc<Link>,
     pub(crate) draw_token: RegistrationToken,
+    pub(crate) devices: Option<Devices>,
+    pub(crate) has_locks: bool,
 }
 
 /// Opens a connection.
@@ -225,8 +231,9 @@ fn describe(
     );
 }
 
-/// Asks for input, focus and monitor events.
-fn select_input(conn: &XCBConnection, screen: &Screen, window: u32) {
+/// Asks for input, focus and monitor events; returns the devices that the input is of.
+fn select_input(conn: &XCBConnection, screen: &Screen, window: u32) -> Option<Devices> {
+    let mut devices = None;
     let version = conn.xinput_xi_query_version(2, 2);
     let version = version.map_err(Into::into).and_then(|c| c.reply());
     if note("asking for XInput 2", version).is_some_and(|v| v.major_version >= 2) {
@@ -245,6 +252,7 @@ fn select_input(conn: &XCBConnection, screen: &Screen, window: u32) {
         }];
         let sent = conn.xinput_xi_select_events(window, &masks);
         note("selecting input", sent.map(drop));
+        devices = Devices::find(conn);
     } else {
         tracing::warn!("the X server has no XInput 2: the window takes no input");
     }
@@ -253,6 +261,7 @@ fn select_input(conn: &XCBConnection, screen: &Screen, window: u32) {
         let sent = conn.randr_select_input(screen.root, mask);
         note("watching the monitors", sent.map(drop));
     }
+    devices
 }
 
 /// Makes the event loop.

@@ -15,12 +15,15 @@ use x11rb::wrapper::ConnectionExt as _;
 use x11rb::xcb_ffi::XCBConnection;
 
 use super::atoms::Atoms;
+use super::capture::Grabs;
 use super::hints::Wishes;
 use super::link::Link;
+use super::locks::LockMasks;
 use super::manager::Manager;
 use super::open::Parts;
 use super::{failed, lost, note};
-use crate::{Backend, WindowError, WindowEvent, WindowWaker};
+use crate::held::HeldKeys;
+use crate::{Backend, LockKeys, WindowError, WindowEvent, WindowWaker};
 
 /// What the event loop found.
 #[derive(Debug, Default)]
@@ -60,6 +63,13 @@ pub(crate) struct X11Window {
     /// Where the window was before we covered the screen ourselves, without a manager's help.
     pub(super) restore: Option<BufferRect>,
     pub(super) pending: Vec<WindowEvent>,
+    /// Content was lost since that was last told.
+    was_exposed: bool,
+    pub(super) grabs: Grabs,
+    pub(super) held: HeldKeys,
+    pub(super) has_locks: bool,
+    pub(super) lock_masks: LockMasks,
+    pub(super) locks_told: LockKeys,
     hidden_cursor: Option<u32>,
     has_screensaver: Option<bool>,
 }
@@ -90,6 +100,12 @@ impl X11Window {
             wants_maximized: false,
             restore: None,
             pending: Vec::new(),
+            was_exposed: false,
+            grabs: Grabs::new(parts.devices),
+            held: HeldKeys::default(),
+            has_locks: parts.has_locks,
+            lock_masks: LockMasks::default(),
+            locks_told: LockKeys::default(),
             hidden_cursor: None,
             has_screensaver: None,
         }
@@ -109,6 +125,7 @@ impl X11Window {
         } else {
             timeout
         };
+        let timeout = self.grabs.wait(timeout);
         self.conn.flush().map_err(lost)?;
         self.event_loop
             .dispatch(timeout, &mut self.ready)
@@ -121,15 +138,22 @@ impl X11Window {
         if ready.has_answers && self.link.is_waiting.swap(false, Ordering::AcqRel) {
             events.push(WindowEvent::PresenterReady);
         }
+        self.try_grabs();
         self.drain(events)
     }
 
-    /// Takes all events that have arrived.
-    fn drain(&mut self, events: &mut Vec<WindowEvent>) -> Result<(), WindowError> {
-        let mut was_exposed = false;
+    /// Handles all events that have arrived.
+    pub(super) fn take_events(&mut self) -> Result<(), WindowError> {
         while let Some(event) = self.conn.poll_for_event().map_err(lost)? {
-            was_exposed |= self.handle(&event);
+            self.was_exposed |= self.handle(&event);
         }
+        Ok(())
+    }
+
+    /// Reports all events that have arrived.
+    fn drain(&mut self, events: &mut Vec<WindowEvent>) -> Result<(), WindowError> {
+        self.take_events()?;
+        let mut was_exposed = std::mem::take(&mut self.was_exposed);
         if self.reported != Some(self.size) {
             self.reported = Some(self.size);
             was_exposed = false;
@@ -211,21 +235,26 @@ impl X11Window {
         let cursor = if visible {
             x11rb::NONE
         } else {
-            match self.hidden_cursor {
-                Some(cursor) => cursor,
-                None => match self.make_hidden_cursor() {
-                    Ok(cursor) => *self.hidden_cursor.insert(cursor),
-                    Err(error) => {
-                        tracing::warn!(%error, "hiding the pointer");
-                        return;
-                    }
-                },
-            }
+            self.hidden_cursor()
         };
         let change = ChangeWindowAttributesAux::new().cursor(cursor);
         let sent = self.conn.change_window_attributes(self.window, &change);
         note("setting the cursor", sent.map(drop));
         self.flush();
+    }
+
+    /// A cursor without a pixel; none, which is the parent's, if it cannot be made.
+    pub(super) fn hidden_cursor(&mut self) -> u32 {
+        if let Some(cursor) = self.hidden_cursor {
+            return cursor;
+        }
+        match self.make_hidden_cursor() {
+            Ok(cursor) => *self.hidden_cursor.insert(cursor),
+            Err(error) => {
+                tracing::warn!(%error, "hiding the pointer");
+                x11rb::NONE
+            }
+        }
     }
 
     /// Makes a cursor without a pixel: a bitmap that is its own, empty mask.
