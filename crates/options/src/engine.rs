@@ -243,6 +243,14 @@ impl Options {
         }
     }
 
+    /// Takes no offence at a refused value of this option, which does not matter with the others as they are.
+    pub fn forgive(&mut self, name: &str) {
+        let index = self.names.get(&name.to_ascii_lowercase());
+        if let Some(entry) = index.and_then(|index| self.entries.get_mut(*index)) {
+            entry.fault = None;
+        }
+    }
+
     /// The value of a boolean by its full name.
     #[must_use]
     pub fn bool(&self, name: &str) -> bool {

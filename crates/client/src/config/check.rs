@@ -123,6 +123,21 @@ pub(super) fn key(value: &Value) -> Check {
     Check::Bad(format!("{reason}; the names are: {}", names.join(" ")))
 }
 
+pub(super) fn port(value: &Value) -> Check {
+    within(value, 0..=65535, "is no port")
+}
+
+pub(super) fn mebibytes(value: &Value) -> Check {
+    within(value, 1..=1024, "is not from 1 to 1024")
+}
+
+fn within(value: &Value, range: std::ops::RangeInclusive<i64>, reason: &str) -> Check {
+    match value {
+        Value::Int(number) if range.contains(number) => Check::Good,
+        other => Check::Bad(format!("{other} {reason}")),
+    }
+}
+
 pub(super) fn shared_memory(value: &Value) -> Check {
     // Whether a device works is decided by opening it, where the error names the remedy.
     let path = match Source::parse(text_of(value)) {

@@ -85,6 +85,10 @@ pub fn load(
     if let Some(failure) = loader.failures.first().cloned() {
         return Err(loader.fail(failure, FAILED));
     }
+    if loader.options.text("app:transport") == Some("spice") {
+        // No memory is opened then: what the files say of it does not matter.
+        loader.options.forgive("app:shmFile");
+    }
     let checked = loader.options.check();
     checked.map_err(|invalid| loader.fail(invalid, FAILED))?;
     let run = run_settings(&flags, &mut loader.notices);

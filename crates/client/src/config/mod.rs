@@ -7,6 +7,7 @@ mod check;
 mod environment;
 mod load;
 mod settings;
+mod spice;
 mod table;
 
 pub mod keys;
@@ -15,9 +16,10 @@ pub use environment::{Directories, Environment};
 pub use load::{FLAGS, Loaded, load};
 pub use options::Outcome;
 pub use settings::{
-    AppSettings, EglSettings, InputSettings, Renderer, RunSettings, Screensaver, Screenshot,
-    Settings, WinSettings,
+    AppSettings, EglSettings, InputSettings, OnVmExit, Renderer, RunSettings, Screensaver,
+    Screenshot, Settings, Transport, WinSettings,
 };
+pub use spice::{ConsolePolicy, Secret, SpiceSettings};
 pub use table::table;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use ivshmem::Source;
 use options::Options;
 use picture::{BufferPoint, Rotation, ScaleFilter, Size, ViewOptions};
 
+use super::spice::SpiceSettings;
 use super::{check, keys};
 
 /// The longest poll interval that makes sense.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub egl: EglSettings,
     /// `input:…`.
     pub input: InputSettings,
+    /// `spice:…` and `clipboard:…`.
+    pub spice: SpiceSettings,
     /// The `--…` flags.
     pub run: RunSettings,
 }
@@ -38,6 +41,24 @@ pub enum Renderer {
     Software,
 }
 
+/// Where picture and events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Shared memory, and SPICE beside it.
+    Lgmp,
+    /// SPICE alone.
+    Spice,
+}
+
+/// What the client does when the virtual machine has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnVmExit {
+    /// Ends too.
+    Quit,
+    /// Waits for the next one.
+    Wait,
+}
+
 /// Where the picture comes from and how it is drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AppSettings {
@@ -49,6 +70,10 @@ pub struct AppSettings {
     pub cursor_poll: Duration,
     /// `app:framePollInterval` if the user set it.
     pub frame_poll: Option<Duration>,
+    /// `app:transport`.
+    pub transport: Transport,
+    /// `app:onVmExit`.
+    pub on_vm_exit: OnVmExit,
 }
 
 /// When screen blanking is held off.
@@ -151,6 +176,7 @@ impl Settings {
             win: win(options),
             egl: egl(options),
             input: input(options),
+            spice: SpiceSettings::new(options),
             run,
         }
     }
@@ -184,6 +210,14 @@ fn app(options: &Options) -> AppSettings {
             .map_or_else(|_| memory.to_owned(), |source| source.to_string()),
         cursor_poll: interval("app:cursorPollInterval"),
         frame_poll: options.is_set(frame_poll).then(|| interval(frame_poll)),
+        transport: match options.text("app:transport") {
+            Some("spice") => Transport::Spice,
+            _ => Transport::Lgmp,
+        },
+        on_vm_exit: match options.text("app:onVmExit") {
+            Some("wait") => OnVmExit::Wait,
+            _ => OnVmExit::Quit,
+        },
     }
 }
 

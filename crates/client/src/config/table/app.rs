@@ -64,7 +64,8 @@ pub(super) static APP: [OptionSpec; 9] = [
         "lgmp",
         "Source of video and events",
     )
-    .since(Since::Head),
+    .since(Since::Head)
+    .works(),
     OptionSpec::choice(
         "app",
         "onVmExit",
@@ -72,5 +73,6 @@ pub(super) static APP: [OptionSpec; 9] = [
         "quit",
         "What to do when the virtual machine has ended",
     )
-    .since(Since::Ours),
+    .since(Since::Ours)
+    .works(),
 ];

@@ -11,26 +11,30 @@ pub(super) static INPUT: [OptionSpec; 17] = [
         false,
         "Capture when the window gains focus",
     )
-    .since(Since::B7),
+    .since(Since::B7)
+    .works(),
     OptionSpec::switch(
         "input",
         "grabKeyboard",
         true,
         "Capture takes the keyboard too",
     )
-    .short('G'),
+    .short('G')
+    .works(),
     OptionSpec::switch(
         "input",
         "grabKeyboardOnFocus",
         false,
         "Take the keyboard whenever focused",
-    ),
+    )
+    .works(),
     OptionSpec::switch(
         "input",
         "releaseKeysOnFocusLoss",
         true,
         "Held keys go up when focus leaves",
-    ),
+    )
+    .works(),
     OptionSpec::text(
         "input",
         "escapeKey",
@@ -39,29 +43,33 @@ pub(super) static INPUT: [OptionSpec; 17] = [
     )
     .short('m')
     .values("a number below 767 or a KEY_ name; help lists the names")
-    .check(check::key),
+    .check(check::key)
+    .works(),
     OptionSpec::switch(
         "input",
         "ignoreWindowsKeys",
         false,
         "Do not send the Super keys",
-    ),
+    )
+    .works(),
     OptionSpec::switch(
         "input",
         "hideCursor",
         true,
         "Hide the local pointer over the view",
     )
-    .short('M'),
+    .short('M')
+    .works(),
     OptionSpec::int(
         "input",
         "mouseSens",
         0,
         "Pointer sensitivity in capture at start",
     )
-    .values("-9 to 9"),
-    OptionSpec::switch("input", "mouseSmoothing", true, "Average small movements"),
-    OptionSpec::switch("input", "rawMouse", false, "No acceleration in capture"),
+    .values("held to -9 to 9")
+    .works(),
+    OptionSpec::switch("input", "mouseSmoothing", true, "Average small movements").works(),
+    OptionSpec::switch("input", "rawMouse", false, "No acceleration in capture").works(),
     OptionSpec::switch(
         "input",
         "mouseRedraw",
@@ -79,13 +87,15 @@ pub(super) static INPUT: [OptionSpec; 17] = [
         "captureOnly",
         false,
         "Send nothing unless captured",
-    ),
+    )
+    .works(),
     OptionSpec::int(
         "input",
         "helpMenuDelay",
         200,
         "How long to hold the escape key for help (ms)",
-    ),
+    )
+    .works(),
     OptionSpec::text("input", "evdev", None, "Devices to read in capture")
         .values("comma list of devices")
         .since(Since::Head),
@@ -100,24 +110,31 @@ pub(super) static INPUT: [OptionSpec; 17] = [
 ];
 
 pub(super) static SPICE: [OptionSpec; 18] = [
-    OptionSpec::switch("spice", "enable", true, "Use the SPICE connection at all").short('s'),
+    OptionSpec::switch("spice", "enable", true, "Use the SPICE connection at all")
+        .short('s')
+        .works(),
     OptionSpec::text("spice", "host", Some("127.0.0.1"), "SPICE server")
         .short('c')
-        .values("host or socket path"),
+        .values("host or socket path")
+        .works(),
     OptionSpec::int("spice", "port", 5900, "Its port")
         .short('p')
-        .values("0: the host is a unix socket"),
-    OptionSpec::switch("spice", "input", true, "Keyboard and pointer"),
-    OptionSpec::switch("spice", "clipboard", true, "Clipboard"),
+        .values("0 to 65535; 0: the host is a unix socket")
+        .check(check::port)
+        .works(),
+    OptionSpec::switch("spice", "input", true, "Keyboard and pointer").works(),
+    OptionSpec::switch("spice", "clipboard", true, "Clipboard").works(),
     OptionSpec::switch("spice", "clipboardToVM", true, "Clipboard to the guest")
-        .aliases(&["clipboard:toVM"]),
+        .aliases(&["clipboard:toVM"])
+        .works(),
     OptionSpec::switch(
         "spice",
         "clipboardToLocal",
         true,
         "Clipboard from the guest",
     )
-    .aliases(&["clipboard:toLocal"]),
+    .aliases(&["clipboard:toLocal"])
+    .works(),
     OptionSpec::switch("spice", "audio", true, "Sound"),
     OptionSpec::switch(
         "spice",
@@ -126,16 +143,19 @@ pub(super) static SPICE: [OptionSpec; 18] = [
         "Scale pointer movement to the picture",
     )
     .short('j')
-    .aliases(&["input:scaleCursor"]),
+    .aliases(&["input:scaleCursor"])
+    .works(),
     OptionSpec::switch("spice", "captureOnStart", false, "Capture at start")
-        .aliases(&["input:captureOnStart"]),
+        .aliases(&["input:captureOnStart"])
+        .works(),
     OptionSpec::switch(
         "spice",
         "alwaysShowCursor",
         false,
         "Never hide the local pointer",
     )
-    .aliases(&["input:alwaysShowCursor"]),
+    .aliases(&["input:alwaysShowCursor"])
+    .works(),
     OptionSpec::switch(
         "spice",
         "showCursorDot",
@@ -152,7 +172,8 @@ pub(super) static SPICE: [OptionSpec; 18] = [
         true,
         "Keep trying while the server is away",
     )
-    .since(Since::Head),
+    .since(Since::Head)
+    .works(),
     OptionSpec::switch("spice", "usbAudio", true, "Sound by an emulated USB device")
         .since(Since::Head),
     OptionSpec::choice(
@@ -162,12 +183,15 @@ pub(super) static SPICE: [OptionSpec; 18] = [
         "auto",
         "When to show the picture of SPICE",
     )
-    .since(Since::Ours),
+    .since(Since::Ours)
+    .works(),
     OptionSpec::text("spice", "password", None, "Ticket for the SPICE server")
         .secret()
-        .since(Since::Ours),
+        .since(Since::Ours)
+        .works(),
     OptionSpec::text("spice", "passwordFile", None, "File that holds the ticket")
-        .since(Since::Ours),
+        .since(Since::Ours)
+        .works(),
 ];
 
 pub(super) static CLIPBOARD: [OptionSpec; 1] = [OptionSpec::int(
@@ -176,4 +200,7 @@ pub(super) static CLIPBOARD: [OptionSpec; 1] = [OptionSpec::int(
     64,
     "Largest transfer in either direction (MiB)",
 )
-.since(Since::Ours)];
+.values("1 to 1024")
+.check(check::mebibytes)
+.since(Since::Ours)
+.works()];

@@ -340,3 +340,35 @@ fn every_working_option_reaches_the_settings() {
     assert_eq!(settings.view().rotation, Rotation::Deg90);
     assert!(!settings.view().keep_aspect && settings.view().dont_upscale);
 }
+
+#[test]
+fn the_options_of_spice_and_clipboard_reach_the_settings() {
+    let machine = Machine::new();
+    let arguments = "-c /run/vm.sock -p 0 spice:input spice:waitForServer spice:display=force \
+        clipboard:toVM=no clipboard:maxSize=3 spice:password=x app:onVmExit=wait";
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let settings = machine.loaded(&arguments).settings;
+    let spice = &settings.spice;
+    assert_eq!(
+        spice.address().unwrap().path(),
+        Some(Path::new("/run/vm.sock"))
+    );
+    assert!(spice.enable && !spice.input && !spice.wait_for_server);
+    assert!(!spice.clipboard_to_vm && spice.clipboard_to_local);
+    assert_eq!(spice.clipboard_max_bytes, 3 << 20);
+    assert_eq!(spice.display, ConsolePolicy::Force);
+    assert_eq!(settings.app.on_vm_exit, OnVmExit::Wait);
+    assert_eq!(settings.app.transport, Transport::Lgmp);
+    for bad in ["spice:port=65536", "spice:port=-1", "clipboard:maxSize=0"] {
+        assert!(machine.load(&[bad]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn spice_alone_needs_no_memory() {
+    let machine = Machine::new();
+    let missing = "app:shmFile=/nowhere/at/all";
+    assert!(machine.load(&[missing]).is_err());
+    let settings = machine.loaded(&[missing, "app:transport=spice"]).settings;
+    assert_eq!(settings.app.transport, Transport::Spice);
+}
