@@ -6,6 +6,7 @@
 
 pub mod hostile;
 pub mod matrix;
+pub mod painted;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

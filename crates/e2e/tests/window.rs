@@ -1,12 +1,10 @@
 //! From one real X server, through host and client, into a window on another X server or a Wayland compositor.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use e2e::Viewer;
+use e2e::painted::{self, PaintedScreen};
 use picture::Size;
-use picture::png::{self, RgbImage};
 use testkit::compositor::Weston;
 use testkit::process::Process;
 use testkit::programs::{self, SharedFile};
@@ -15,98 +13,13 @@ use testkit::x_server::XServer;
 const LIMIT: Duration = Duration::from_secs(30);
 const SIZE: Size = Size::new(640, 480);
 
-/// An X screen with a picture in which no two neighbours are alike, relayed by our host.
-struct Source {
-    server: XServer,
-    shm: SharedFile,
-    _host: Process,
-    folder: tempfile::TempDir,
-    painted: RgbImage,
-}
-
-impl Source {
-    fn start() -> anyhow::Result<Option<Self>> {
-        let Some(server) = XServer::start(SIZE.width, SIZE.height)? else {
-            return Ok(None);
-        };
-        let pixel = |x: u32, y: u32| [(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8];
-        let (width, height) = (SIZE.width, SIZE.height);
-        let pixels = (0..height)
-            .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y)))
-            .collect();
-        let painted = RgbImage::new(SIZE, pixels).expect("three bytes a pixel");
-        let bgrx: Vec<u8> = painted
-            .bytes()
-            .chunks_exact(3)
-            .flat_map(|p| [p[2], p[1], p[0], 0xff])
-            .collect();
-        // weston-screenshooter takes the unused byte for alpha.
-        server.set_background(640, 480, &bgrx)?;
-        let folder = tempfile::tempdir()?;
-        server.run("xdotool", &["mousemove", "600", "440"])?;
-        let shm = SharedFile::create(32)?;
-        let mut command = programs::host(&shm)?;
-        command
-            .env("DISPLAY", server.display())
-            .arg("app:capture=XCB");
-        let host = Process::start(&mut command)?;
-        Ok(Some(Self {
-            server,
-            shm,
-            _host: host,
-            folder,
-            painted,
-        }))
-    }
-
-    fn client(&self, renderer: &str, options: &[&str]) -> anyhow::Result<Command> {
-        let mut command = programs::client(&self.shm)?;
-        command
-            .arg(format!("app:renderer={renderer}"))
-            .args(options);
-        Ok(command)
-    }
-
-    /// Tells whether a screenshot shows the painted picture at its top left corner, but for the pointer.
-    fn is_shown(&self, shot: &RgbImage) -> Result<(), String> {
-        for y in 0..SIZE.height {
-            for x in (0..SIZE.width).filter(|x| *x < 560 || y < 400) {
-                let (seen, wanted) = (shot.rgb(x, y), self.painted.rgb(x, y));
-                if seen != wanted {
-                    return Err(format!("at {x}, {y}: {seen:?} instead of {wanted:?}"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes screenshots until one shows the picture.
-    fn expect_shown(
-        &self,
-        viewer: &mut Viewer,
-        mut shoot: impl FnMut(&Path) -> anyhow::Result<RgbImage>,
-    ) -> anyhow::Result<()> {
-        let mut last = Err("no screenshot".to_owned());
-        testkit::wait_until(LIMIT, || {
-            let shot = shoot(self.folder.path());
-            last = shot
-                .map_err(|error| format!("{error:#}"))
-                .and_then(|shot| self.is_shown(&shot));
-            last.is_ok() || viewer.process.has_ended()
-        });
-        last.map_err(|error| anyhow::anyhow!("{error}; client:\n{}", viewer.process.output()))
-    }
-}
-
-fn shoot_x(server: &XServer, folder: &Path) -> anyhow::Result<RgbImage> {
-    let file = folder.join("window.png");
-    server.screenshot(&file)?;
-    Ok(png::decode(&std::fs::read(file)?)?)
+fn start() -> anyhow::Result<Option<PaintedScreen>> {
+    PaintedScreen::start(SIZE)
 }
 
 #[test]
 fn an_x11_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else {
+    let Some(source) = start()? else {
         return Ok(());
     };
     for renderer in ["software", "EGL"] {
@@ -119,14 +32,14 @@ fn an_x11_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow:
         )?;
         command.env("DISPLAY", screen.display());
         let mut viewer = Viewer::start(command)?;
-        source.expect_shown(&mut viewer, |folder| shoot_x(&screen, folder))?;
+        source.expect_shown(&mut viewer, (0, 0), || source.shoot(&screen))?;
     }
     Ok(())
 }
 
 #[test]
 fn a_wayland_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else {
+    let Some(source) = start()? else {
         return Ok(());
     };
     for renderer in ["software", "EGL"] {
@@ -136,8 +49,8 @@ fn a_wayland_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyh
         let mut command = source.client(renderer, &["win:fullScreen=yes"])?;
         compositor.use_for(&mut command);
         let mut viewer = Viewer::start(command)?;
-        source.expect_shown(&mut viewer, |_| {
-            Ok(png::decode(&std::fs::read(compositor.screenshot()?)?)?)
+        source.expect_shown(&mut viewer, (0, 0), || {
+            painted::read(&compositor.screenshot()?)
         })?;
     }
     Ok(())
@@ -145,7 +58,7 @@ fn a_wayland_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyh
 
 #[test]
 fn the_window_follows_what_changes_on_the_screen() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else {
+    let Some(source) = start()? else {
         return Ok(());
     };
     let Some(screen) = XServer::start(800, 600)? else {
@@ -157,7 +70,7 @@ fn the_window_follows_what_changes_on_the_screen() -> anyhow::Result<()> {
     )?;
     command.env("DISPLAY", screen.display());
     let mut viewer = Viewer::start(command)?;
-    source.expect_shown(&mut viewer, |folder| shoot_x(&screen, folder))?;
+    source.expect_shown(&mut viewer, (0, 0), || source.shoot(&screen))?;
     for colour in [[0x12, 0x34, 0x56], [0xfe, 0xdc, 0xba]] {
         let [r, g, b] = colour;
         source
@@ -165,7 +78,8 @@ fn the_window_follows_what_changes_on_the_screen() -> anyhow::Result<()> {
             .run("xsetroot", &["-solid", &format!("#{r:02x}{g:02x}{b:02x}")])?;
         let mut seen = None;
         let is_there = testkit::wait_until(LIMIT, || {
-            seen = shoot_x(&screen, source.folder.path())
+            seen = source
+                .shoot(&screen)
                 .ok()
                 .and_then(|shot| shot.rgb(100, 100));
             seen == Some(colour)
@@ -177,7 +91,7 @@ fn the_window_follows_what_changes_on_the_screen() -> anyhow::Result<()> {
 
 #[test]
 fn the_window_takes_the_guests_size_and_the_users_turn() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else {
+    let Some(source) = start()? else {
         return Ok(());
     };
     let Some(screen) = XServer::start(800, 700)? else {
@@ -249,7 +163,7 @@ fn a_client_without_any_display_server_says_so() -> anyhow::Result<()> {
 
 #[test]
 fn a_display_server_that_dies_ends_the_client_with_a_sentence() -> anyhow::Result<()> {
-    let Some(source) = Source::start()? else {
+    let Some(source) = start()? else {
         return Ok(());
     };
     let Some(mut screen) = XServer::start(800, 600)? else {

@@ -15,6 +15,7 @@ pub mod process;
 pub mod programs;
 pub mod reference;
 mod segment;
+pub mod trixie;
 pub mod watch;
 pub mod x_server;
 

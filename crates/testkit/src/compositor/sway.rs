@@ -10,14 +10,23 @@ use picture::png::RgbImage;
 
 use super::Instance;
 use crate::process::Process;
+use crate::trixie::Tree;
 
 /// The ordinary user that sway runs as when the tests are root's: it refuses to be root.
 const USER: &str = "bed";
 
+/// Where sway and the programs that talk to it come from.
+enum Origin {
+    /// This machine's own, run by a user.
+    Machine(Option<&'static str>),
+    /// A folder of newer ones.
+    Newer(Tree),
+}
+
 /// A headless sway, drawn by the CPU, with one output called HEADLESS-1.
 pub struct Sway {
     instance: Instance,
-    user: Option<&'static str>,
+    origin: Origin,
 }
 
 impl Sway {
@@ -39,8 +48,33 @@ impl Sway {
             );
             return Ok(None);
         }
+        Self::start_from(Origin::Machine(user), width, height, configuration).map(Some)
+    }
+
+    /// As [`Self::start`], but the sway of Debian 13 (1.10), whose outputs can have a fractional scale. Skips loudly
+    /// (`None`) if it is not there and cannot be fetched.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start_newer(
+        width: u32,
+        height: u32,
+        configuration: &str,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(tree) = Tree::get("sway", &["sway", "grim"])? else {
+            return Ok(None);
+        };
+        Self::start_from(Origin::Newer(tree), width, height, configuration).map(Some)
+    }
+
+    fn start_from(
+        origin: Origin,
+        width: u32,
+        height: u32,
+        configuration: &str,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        if let Some(user) = user {
+        if let Origin::Machine(Some(user)) = origin {
             crate::process::run(Command::new("chown").arg(user).arg(folder.path()))?;
         }
         let file = folder.path().join("config");
@@ -51,7 +85,7 @@ impl Sway {
                  xwayland disable\n{configuration}\n"
             ),
         )?;
-        let mut command = as_user(user, "sway");
+        let mut command = origin.command("sway");
         command.arg("-c").arg(file);
         command.env("SWAYSOCK", ipc_socket(folder.path()));
         command
@@ -63,14 +97,14 @@ impl Sway {
         command.env_remove("DISPLAY");
         let sway = Self {
             instance: Instance::start(command, folder)?,
-            user,
+            origin,
         };
         let mut answer = Ok(String::new());
         crate::wait_until(Duration::from_secs(20), || {
             answer = sway.message(&["-t", "get_outputs"]);
             answer.is_ok()
         });
-        answer.map(|_| Some(sway))
+        answer.map(|_| sway)
     }
 
     /// Tells sway something and returns its answer.
@@ -86,11 +120,16 @@ impl Sway {
     /// A program, run by sway's user, that talks to sway.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mut command = as_user(self.user, program);
+        let mut command = self.origin.command(program);
         self.instance.use_for(&mut command);
         command.env("SWAYSOCK", ipc_socket(self.instance.folder.path()));
         command.current_dir(self.instance.folder.path());
         command
+    }
+
+    /// Points a program of the tests' own user at this compositor.
+    pub fn use_for(&self, command: &mut Command) {
+        self.instance.use_for(command);
     }
 
     /// Its socket.
@@ -111,6 +150,16 @@ impl Sway {
     pub fn grab(&self) -> anyhow::Result<RgbImage> {
         let ppm = crate::process::run(self.command("grim").args(["-t", "ppm", "-"]))?;
         parse_ppm(&ppm).context("a picture from grim")
+    }
+}
+
+impl Origin {
+    /// A command for sway, or one of its own programs.
+    fn command(&self, program: &str) -> Command {
+        match self {
+            Self::Machine(user) => as_user(*user, program),
+            Self::Newer(tree) => tree.command(program),
+        }
     }
 }
 
