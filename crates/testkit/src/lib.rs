@@ -17,6 +17,7 @@ pub mod reference;
 mod segment;
 pub mod trixie;
 pub mod watch;
+pub mod x_input;
 pub mod x_server;
 
 use std::io::Write as _;

@@ -35,10 +35,7 @@ fn main() -> anyhow::Result<()> {
             .map(|device| PollFd::new(device, PollFlags::IN))
             .collect();
         poll(&mut ready, None)?;
-        let ready: Vec<bool> = ready
-            .iter()
-            .map(|fd| !fd.revents().is_empty())
-            .collect();
+        let ready: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
         let mut lines = String::new();
         for (number, device) in devices.iter_mut().enumerate() {
             if !ready.get(number).is_some_and(|is_ready| *is_ready) {
