@@ -15,6 +15,7 @@ pub mod process;
 pub mod programs;
 pub mod reference;
 mod segment;
+pub mod spice_server;
 pub mod trixie;
 pub mod watch;
 pub mod x_input;
