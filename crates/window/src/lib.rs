@@ -40,6 +40,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod clipboard;
 mod config;
 mod copy;
 mod error;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use picture::{Size, SurfacePoint};
 
+use crate::clipboard::{Clipboard, ClipboardLimits, ClipboardSink};
 use crate::surface::Kind;
 use crate::{Backend, Surface, WindowConfig, WindowError, WindowEvent, WindowWaker, wayland, x11};
 
@@ -156,6 +157,18 @@ impl Window {
     /// Asks the user to look here.
     pub fn request_attention(&mut self) {
         each!(&mut self.0, w => w.request_attention());
+    }
+
+    /// Starts to take part in the desktop's clipboard; `sink` is told what happens there. Once for each window.
+    ///
+    /// # Errors
+    /// If the display server has no clipboard that can be followed, or no thread can be started.
+    pub fn clipboard(
+        &mut self,
+        limits: ClipboardLimits,
+        sink: ClipboardSink,
+    ) -> Result<Box<dyn Clipboard>, WindowError> {
+        each!(&mut self.0, w => w.clipboard(limits, sink))
     }
 
     /// Shows or hides the local pointer while it is over the window.

@@ -11,6 +11,7 @@ use super::open::set_limits;
 use super::shell::{Shell, lost};
 use super::state::{Quiet, State};
 use super::toplevel::OwnResize;
+use crate::clipboard::{Clipboard, ClipboardLimits, ClipboardSink};
 use crate::{WindowError, WindowEvent, WindowWaker};
 
 /// A window on a Wayland compositor.
@@ -143,6 +144,18 @@ impl WaylandWindow {
             activation.request_token(&shell.queue, request);
         }
         self.flush();
+    }
+
+    /// See [`crate::Window::clipboard`].
+    pub(crate) fn clipboard(
+        &mut self,
+        _limits: ClipboardLimits,
+        _sink: ClipboardSink,
+    ) -> Result<Box<dyn Clipboard>, WindowError> {
+        Err(WindowError::Unsupported {
+            backend: crate::Backend::Wayland,
+            what: "a clipboard",
+        })
     }
 
     /// See [`crate::Window::set_cursor_visible`].

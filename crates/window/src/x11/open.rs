@@ -69,6 +69,7 @@ impl X11Window {
         })?;
         let mut this = Self::assemble(Parts {
             conn,
+            display: config.display.clone(),
             screen,
             window,
             atoms,
@@ -89,6 +90,7 @@ impl X11Window {
 /// What a window is assembled from.
 pub(crate) struct Parts {
     pub(crate) conn: XCBConnection,
+    pub(crate) display: Option<String>,
     pub(crate) screen: Screen,
     pub(crate) window: u32,
     pub(crate) atoms: Atoms,

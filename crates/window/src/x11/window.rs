@@ -22,6 +22,7 @@ use super::locks::LockMasks;
 use super::manager::Manager;
 use super::open::Parts;
 use super::{failed, lost, note};
+use crate::clipboard::{self, Clipboard, ClipboardLimits, ClipboardSink};
 use crate::held::HeldKeys;
 use crate::{Backend, LockKeys, WindowError, WindowEvent, WindowWaker};
 
@@ -39,6 +40,8 @@ pub(crate) struct Ready {
 /// A window on an X server.
 pub(crate) struct X11Window {
     pub(super) conn: XCBConnection,
+    /// Names the server; `None` if the environment does.
+    display: Option<String>,
     pub(super) screen: Screen,
     pub(super) window: u32,
     pub(super) atoms: Atoms,
@@ -79,6 +82,7 @@ impl X11Window {
     pub(super) fn assemble(parts: Parts) -> Self {
         Self {
             conn: parts.conn,
+            display: parts.display,
             screen: parts.screen,
             window: parts.window,
             atoms: parts.atoms,
@@ -203,6 +207,15 @@ impl X11Window {
             note("setting the title", sent.map(drop));
         }
         self.flush();
+    }
+
+    /// See [`crate::Window::clipboard`].
+    pub(crate) fn clipboard(
+        &mut self,
+        limits: ClipboardLimits,
+        sink: ClipboardSink,
+    ) -> Result<Box<dyn Clipboard>, WindowError> {
+        clipboard::x11::start(self.display.as_deref(), limits, sink)
     }
 
     /// See [`crate::Window::is_full_screen`].

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use picture::{BufferRect, Canvas, Size};
 use window::{Presented, SoftwarePresenter, Window, WindowError, WindowEvent};
 
+pub(crate) mod clipboard;
 pub(crate) mod screen;
 pub(crate) mod shot;
 pub(crate) mod wayland;

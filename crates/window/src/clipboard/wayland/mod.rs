@@ -1,0 +1,1 @@
+//! The selection of a Wayland seat.
