@@ -6,7 +6,7 @@ use crate::run::{cargo, step};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Which benchmark: relay.
+    /// Which benchmark: relay or input.
     name: String,
     /// Handed on to the benchmark, for example `--json FILE`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

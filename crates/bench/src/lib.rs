@@ -7,7 +7,7 @@
 //! ```
 //! use bench::report::{Report, Sample};
 //!
-//! let mut report = Report::new("some machine".into());
+//! let mut report = Report::new("some machine".into(), |_| "done".into());
 //! report.add(Sample::new("copy", "4K ratio", "", 1.2));
 //! report.add(Sample::new("copy", "4K ratio", "", 1.4));
 //! report.add(Sample::new("copy", "4K ratio", "", 1.3));
@@ -24,6 +24,7 @@
 pub mod copy;
 pub mod follower;
 pub mod growth;
+pub mod input;
 pub mod machine;
 pub mod path;
 #[expect(unsafe_code, reason = "the copy that everything is compared with")]
@@ -34,4 +35,5 @@ pub mod random;
 pub mod relay_bench;
 pub mod report;
 pub mod spread;
+pub mod stand_in;
 pub mod wake;

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use bench::input::{self, InputOptions};
 use bench::relay_bench::{self, RelayOptions};
 use clap::Parser;
 use clock::Nanos;
@@ -17,6 +18,8 @@ use testkit::watch::Watcher;
 enum Task {
     /// Measures the relay and the programs.
     Relay(RelayOptions),
+    /// Measures keyboard, pointer and clipboard.
+    Input(InputOptions),
     /// Paints stamped pictures on an X screen.
     Paint {
         /// The X server.
@@ -47,6 +50,12 @@ enum Task {
         #[arg(long, value_parser = parse_size, default_value = "0x0")]
         origin: Size,
     },
+    /// Serves SPICE without a machine; for the benchmarks themselves.
+    #[command(hide = true)]
+    StandIn {
+        /// The socket.
+        socket: PathBuf,
+    },
     /// Publishes frames as told; for the benchmarks themselves.
     #[command(hide = true)]
     Publish {
@@ -58,6 +67,8 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Task::parse() {
         Task::Relay(options) => relay_bench::run(&options),
+        Task::Input(options) => input::run(&options),
+        Task::StandIn { socket } => bench::stand_in::run(&socket),
         Task::Paint {
             display,
             size,

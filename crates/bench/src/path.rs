@@ -170,6 +170,15 @@ impl Stage {
 
     /// Starts the client, its window as large as the screen.
     pub(crate) fn client(&self, renderer: &str) -> anyhow::Result<Process> {
+        self.client_with(renderer, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn client_with(
+        &self,
+        renderer: &str,
+        options: &[String],
+    ) -> anyhow::Result<Process> {
         let Size { width, height } = self.size;
         let mut command = programs::client(&self.shm)?;
         command
@@ -181,8 +190,14 @@ impl Stage {
                 "win:borderless=yes",
                 "win:quickSplash=yes",
                 "win:alerts=no",
-            ]);
+            ])
+            .args(options);
         Process::start(&mut command)
+    }
+
+    /// The X server that the client shows its window on.
+    pub(crate) fn sink(&self) -> &str {
+        self.sink.display()
     }
 
     /// A watcher of what the client shows.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::report::Report;
+use crate::report::{Report, word};
 use crate::{copy, growth, machine, path, programs, wake};
 
 /// What to measure.
@@ -54,7 +54,7 @@ pub struct RelayOptions {
 /// # Errors
 /// If a measurement cannot be made.
 pub fn run(options: &RelayOptions) -> anyhow::Result<()> {
-    let mut report = Report::new(machine::describe());
+    let mut report = Report::new(machine::describe(), headline);
     report.note(format!("seed {}", options.seed));
     report.load(machine::load());
     for part in Part::ALL {
@@ -68,12 +68,18 @@ pub fn run(options: &RelayOptions) -> anyhow::Result<()> {
             report.load(machine::load());
         }
     }
-    if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&report.json())?;
-        std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
-    }
-    print!("{}", report.text());
-    Ok(())
+    report.publish(options.json.as_deref())
+}
+
+fn headline(report: &Report) -> String {
+    format!(
+        "relay: 4K ratio {}, wake p50 {} us p99 {} us, waiting CPU {} %, idle CPU {} %",
+        word(report.median("copy", "4K ratio"), 2),
+        word(report.worst("wake", "Hz p50"), 0),
+        word(report.worst("wake", "Hz p99"), 0),
+        word(report.median("wake", "60 Hz waiting CPU"), 2),
+        word(report.median("wake", "idle CPU"), 2),
+    )
 }
 
 fn run_part(part: Part, report: &mut Report, seed: u64) -> anyhow::Result<()> {

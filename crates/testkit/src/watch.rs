@@ -27,6 +27,8 @@ pub struct Seen {
     pub out_of_order: u32,
     /// From the stamp to its being read here.
     pub latency: Percentiles,
+    /// From one picture to the next.
+    pub intervals: Percentiles,
     /// From the first picture to the last.
     pub span: Nanos,
 }
@@ -48,6 +50,7 @@ struct Tally {
     seen: Seen,
     first: Option<Nanos>,
     last: Option<Stamp>,
+    last_seen: Option<Nanos>,
 }
 
 impl Tally {
@@ -63,6 +66,9 @@ impl Tally {
         self.seen.pictures += 1;
         let painted = Nanos(i64::try_from(stamp.time_ns).unwrap_or(i64::MAX));
         self.seen.latency.add(now - painted);
+        if let Some(before) = self.last_seen.replace(now) {
+            self.seen.intervals.add(now - before);
+        }
         self.seen.span = now - *self.first.get_or_insert(now);
         true
     }
