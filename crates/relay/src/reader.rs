@@ -138,6 +138,7 @@ pub struct Reader {
     pointer: PointerFeed,
     plan: WaitPlan,
     request: Option<Request>,
+    wants_frames: bool,
     /// Which queue comes first in the next look; they take turns, so that neither can starve the other.
     is_pointer_first: bool,
     /// The thread whose timers were made exact.
@@ -165,6 +166,7 @@ impl Reader {
             pointer: PointerFeed::new(),
             plan: WaitPlan::new(options.frame_poll, options.pointer_poll),
             request: None,
+            wants_frames: true,
             is_pointer_first: false,
             exact: None,
         }
@@ -236,8 +238,12 @@ impl Reader {
             self.is_pointer_first = happened == Happened::Frame;
             return found;
         }
-        self.step_request(now)
-            .or_else(|| self.attachment.report_late_frame(now, FIRST_FRAME))
+        self.step_request(now).or_else(|| {
+            let is_awaited = self.wants_frames;
+            is_awaited
+                .then(|| self.attachment.report_late_frame(now, FIRST_FRAME))
+                .flatten()
+        })
     }
 
     fn step_frames(&mut self, now: Nanos) -> Option<Happened> {

@@ -76,6 +76,16 @@ impl Attachment {
         self.told = None;
     }
 
+    /// Waits for a first frame anew.
+    const fn await_frame(&mut self, now: Nanos) {
+        if self.is_connected {
+            self.has_frame = false;
+            self.connected_at = now;
+            self.link = Link::FirstFrame;
+            self.told = None;
+        }
+    }
+
     /// Reports a first frame that is overdue.
     pub(super) fn report_late_frame(&mut self, now: Nanos, limit: Nanos) -> Option<Happened> {
         let is_late = !self.has_frame && now - self.connected_at > limit;
@@ -207,7 +217,7 @@ impl Reader {
     /// Subscribes to the queues that are not subscribed to.
     fn subscribe_missing(&mut self, now: Nanos) -> Option<Happened> {
         let version = self.attachment.info.as_ref()?.kvmfr;
-        if self.frames.subscription.is_none() {
+        if self.wants_frames && self.frames.subscription.is_none() {
             match self.subscribe(FRAME_QUEUE.id, now) {
                 Ok(subscription) => self.frames.restart(Some(subscription), version),
                 Err(happened) => return happened,
@@ -256,14 +266,36 @@ impl Reader {
         self.attachment.tell(Link::Heartbeat)
     }
 
+    /// Says whether frames are wanted; they are at first. Without them the host need not make any.
+    ///
+    /// The pointer goes on either way. The first frame after a pause is whole, and comes even if nothing changed.
+    pub fn want_frames(&mut self, is_wanted: bool) {
+        if self.wants_frames == is_wanted {
+            return;
+        }
+        self.wants_frames = is_wanted;
+        let now = self.clock.now();
+        if is_wanted {
+            self.attachment.await_frame(now);
+            return;
+        }
+        let subscription = self.frames.subscription.take();
+        self.frames.restart(None, Version::V20);
+        self.unsubscribe([subscription], now);
+    }
+
     /// Leaves both queues, if the session is still on.
     pub(super) fn leave(&mut self, now: Nanos) {
-        let is_on = self.attachment.info.is_some() && self.client.check(millis(now)).is_ok();
-        let feeds = [
+        let subscriptions = [
             self.frames.subscription.take(),
             self.pointer.subscription.take(),
         ];
-        for subscription in feeds.into_iter().flatten().filter(|_| is_on) {
+        self.unsubscribe(subscriptions, now);
+    }
+
+    fn unsubscribe<const N: usize>(&mut self, queues: [Option<Subscription>; N], now: Nanos) {
+        let is_on = self.attachment.info.is_some() && self.client.check(millis(now)).is_ok();
+        for subscription in queues.into_iter().flatten().filter(|_| is_on) {
             if let Err(error) = subscription.unsubscribe(millis(now)) {
                 tracing::debug!(%error, "unsubscribing");
             }
