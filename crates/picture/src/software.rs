@@ -78,8 +78,9 @@ impl Compositor {
         if self.store.layout != Some(*layout) {
             let bytes = usize::try_from(layout.data_bytes()).unwrap_or(usize::MAX);
             self.store.layout = Some(*layout);
-            self.store.bytes.clear();
-            self.store.bytes.resize(bytes, 0);
+            // Freed first, then fresh: memory that nothing is copied into is never touched.
+            self.store.bytes = Vec::new();
+            self.store.bytes = vec![0; bytes];
             self.shown = None;
             if (self.converter.format(), self.converter.transfer())
                 != (layout.format, layout.transfer)
@@ -88,6 +89,11 @@ impl Compositor {
             }
         }
         &mut self.store.bytes
+    }
+
+    /// Forgets the frame: the next one begins all zero, even in the same layout.
+    pub fn clear_frame(&mut self) {
+        self.store.layout = None;
     }
 
     /// The private copy as it is and its layout; `None` before the first frame.

@@ -246,6 +246,8 @@ pub(crate) struct Desktop {
     conversion: Option<Conversion>,
     /// What changed since the last drawing.
     pending: Damage,
+    /// The next upload begins another picture, whatever its layout.
+    is_new: bool,
     has_bgra: bool,
     /// For each sampling: as it is, dimmed.
     stages: [[Stage; 2]; 2],
@@ -263,6 +265,7 @@ impl Desktop {
             current: None,
             conversion: None,
             pending: Damage::NONE,
+            is_new: false,
             has_bgra: gl.has_bgra,
             stages: [
                 [stage(sampled, "")?, stage(sampled, dimmed)?],
@@ -281,7 +284,13 @@ impl Desktop {
         std::mem::take(&mut self.pending)
     }
 
-    /// What really has to be copied of a frame: everything if the picture there is has another layout.
+    /// Lets the next upload begin another picture, black where nothing is copied.
+    pub(crate) const fn begin_picture(&mut self) {
+        self.is_new = true;
+    }
+
+    /// What really has to be copied of a frame: everything if the picture there is has another layout, unless a new
+    /// picture was announced.
     pub(crate) fn needed(
         &self,
         layout: &FrameLayout,
@@ -295,7 +304,7 @@ impl Desktop {
             let max = gl.max_texture;
             return Err(RenderError::TooLarge { width, height, max }.into());
         }
-        if self.layout() != Some(layout) {
+        if self.layout() != Some(layout) && !self.is_new {
             return Ok(Damage::FULL);
         }
         Ok(widened(layout, damage))
@@ -337,7 +346,7 @@ impl Desktop {
 
     /// Makes the textures of a layout, unless they are there.
     fn prepare(&mut self, gl: &Gl, layout: &FrameLayout) -> Result<(), UploadError> {
-        if self.layout() == Some(layout) {
+        if self.layout() == Some(layout) && !self.is_new {
             return Ok(());
         }
         let storage = Storage::of(layout, self.has_bgra)?;
@@ -386,6 +395,7 @@ impl Desktop {
             }
         }
         self.pending = Damage::FULL;
+        self.is_new = false;
         Ok(())
     }
 

@@ -166,6 +166,12 @@ impl GlesRenderer {
         self.desktop.layout()
     }
 
+    /// Says that the next frame begins another picture: only its damage is copied, and the rest is black, even if the
+    /// layout is that of the picture there is. Until it has been taken over that one stays.
+    pub const fn begin_picture(&mut self) {
+        self.desktop.begin_picture();
+    }
+
     /// Takes over a frame, following the host while it is still writing.
     ///
     /// `damage` is what changed since the last frame that was taken over without an error; all is copied if the

@@ -27,7 +27,9 @@ impl Upload for Staging {
     ) -> Result<(), UploadError> {
         let len = frame_bytes(layout)?;
         if self.bytes.len() < len {
-            self.bytes.resize(len, 0);
+            // Freed first, then fresh: memory that nothing is copied into is never touched.
+            self.bytes = Vec::new();
+            self.bytes = vec![0; len];
         }
         chase(layout, damage, stream, |pixels, start, rows| {
             let into = self.bytes.get_mut(start..).unwrap_or_default();
