@@ -11,6 +11,7 @@ use relay::Waker;
 use window::{Window, WindowConfig, WindowEvent};
 
 use crate::config::{Screensaver, Settings};
+use crate::guest_view::SharedGuestView;
 use crate::memory::Relay;
 use crate::renderer::choose;
 use crate::session::{Preferences, Session, WindowCommand};
@@ -99,7 +100,7 @@ fn start_view(
     let failed = (to_main.clone(), window_waker.clone());
     let (surface, size) = (window.surface(), window.buffer_size());
     let mut session = Session::new(preferences(settings));
-    session.window_changed(window.scale());
+    session.window_changed(size, window.scale());
     let stats = stats(settings)?;
     let (settings, waker) = (settings.clone(), waker.clone());
     let body = move || {
@@ -112,9 +113,11 @@ fn start_view(
                     wake: Box::new(move || window_waker.wake()),
                 };
                 View {
-                    relay,
+                    relay: Some(relay),
+                    console: None,
                     waker,
                     session,
+                    guest: SharedGuestView::default(),
                     renderer,
                     commands: for_view,
                     reports,
@@ -182,6 +185,10 @@ fn pass_messages(
                 ViewReport::Window(WindowCommand::KeepScreenOn(is_on)) => {
                     window.set_idle_inhibited(is_on);
                 }
+                ViewReport::WantConsole(_)
+                | ViewReport::ViewChanged
+                | ViewReport::PointerSet(_)
+                | ViewReport::HostAlive(_) => {}
             }
         }
     }

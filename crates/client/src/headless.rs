@@ -1,5 +1,7 @@
 //! The client without a window: one screenshot, or figures only.
 
+mod console;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -13,29 +15,80 @@ use relay::reader::{Event, Reader};
 
 use crate::app;
 use crate::config::{Screenshot, Settings};
+use crate::console::Console;
+use crate::guest_view::SharedGuestView;
 use crate::memory::Relay;
 use crate::renderer::{Renderer as _, SoftwareView};
-use crate::session::Session;
-use crate::view::{LogRation, Reports, View, ViewCommand};
+use crate::session::{ConsolePolicy, Session};
+use crate::view::{LogRation, Reports, View, ViewCommand, ViewReport};
 
 /// How long the pointer may come after the first frame; hosts without one send nothing.
 const POINTER_WAIT: Nanos = Nanos::from_millis(150);
 /// How often memory that is not there yet is looked for.
 const MEMORY_LOOK: Duration = Duration::from_millis(100);
 
-/// Runs without a window until a signal comes, or until the screenshot is written.
+/// Where the picture comes from.
+pub struct Guest<'a> {
+    /// There is shared memory; not so for `app:transport=spice`.
+    pub has_relay: bool,
+    /// The machine's own screen, if there is SPICE.
+    pub console: Option<Console>,
+    /// Told what the view says, on the calling thread; [`ViewReport::WantConsole`] is what matters.
+    pub report: Box<dyn FnMut(ViewReport) + 'a>,
+}
+
+/// Shared memory alone.
+impl Default for Guest<'_> {
+    fn default() -> Self {
+        Self {
+            has_relay: true,
+            console: None,
+            report: Box::new(|_| ()),
+        }
+    }
+}
+
+/// Runs without a window until a signal comes, or until the screenshot is written: that of the host's picture if there
+/// is shared memory, else that of the machine's own screen.
 ///
 /// # Errors
 /// If the memory cannot be opened, or no complete frame came in time: the error names the missing link.
-pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
-    if let Some(screenshot) = &settings.run.screenshot {
-        return take_screenshot(settings, screenshot, is_over);
+pub fn run(settings: &Settings, is_over: &AtomicBool, guest: Guest<'_>) -> anyhow::Result<()> {
+    match (&settings.run.screenshot, guest) {
+        (
+            Some(screenshot),
+            Guest {
+                has_relay: true, ..
+            },
+        ) => take_screenshot(settings, screenshot, is_over),
+        (Some(screenshot), guest) => console::take_screenshot(screenshot, is_over, guest),
+        (None, guest) => watch(settings, is_over, guest),
     }
-    let waker = Waker::new().context("making the view's waker")?;
+}
+
+/// Shows the guest to nobody, for the figures.
+fn watch(settings: &Settings, is_over: &AtomicBool, guest: Guest<'_>) -> anyhow::Result<()> {
+    let Guest {
+        has_relay,
+        console,
+        mut report,
+    } = guest;
+    let waker = match &console {
+        Some(console) => console.waker().clone(),
+        None => Waker::new().context("making the view's waker")?,
+    };
     let (commands, for_view) = channel();
     let (to_main, reports) = channel();
-    let (relay, stats) = (Relay::open(settings)?, app::stats(settings)?);
-    let session = Session::new(app::preferences(settings));
+    let relay = has_relay.then(|| Relay::open(settings)).transpose()?;
+    let stats = app::stats(settings)?;
+    let mut preferences = app::preferences(settings);
+    preferences.has_relay = has_relay;
+    match console {
+        None => preferences.console = ConsolePolicy::Off,
+        Some(_) if !has_relay => preferences.console = ConsolePolicy::Force,
+        Some(_) => {}
+    }
+    let session = Session::new(preferences);
     let view_waker = waker.clone();
     let body = move || {
         let reports = Reports {
@@ -45,8 +98,10 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         let renderer = Box::new(SoftwareView::headless());
         View {
             relay,
+            console,
             waker: view_waker,
             session,
+            guest: SharedGuestView::default(),
             renderer,
             commands: for_view,
             reports,
@@ -59,8 +114,9 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         .name("view".into())
         .spawn(body)?;
     while !is_over.load(Ordering::Relaxed) && !thread.is_finished() {
-        // Nobody asks a window for anything here; what is left are failures, which end the thread.
-        let _ = reports.recv_timeout(MEMORY_LOOK);
+        if let Ok(said) = reports.recv_timeout(MEMORY_LOOK) {
+            report(said);
+        }
     }
     let _ = commands.send(ViewCommand::Quit);
     waker.wake();

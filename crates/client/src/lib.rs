@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod config;
+pub mod console;
 pub mod guest_view;
 pub mod headless;
 pub mod memory;

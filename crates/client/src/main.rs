@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use client::config::{self, Environment, Loaded};
+use client::headless::Guest;
 use client::{app, headless};
 
 /// Status of any failed start or lost connection, as existing users' scripts know it (options.md 5).
@@ -46,7 +47,7 @@ fn run(loaded: &Loaded) -> anyhow::Result<()> {
     }
     let run = &loaded.settings.run;
     if run.headless || run.screenshot.is_some() {
-        headless::run(&loaded.settings, &is_over)
+        headless::run(&loaded.settings, &is_over, Guest::default())
     } else {
         app::run(&loaded.settings, &is_over)
     }

@@ -25,6 +25,7 @@ pub struct Relay {
     source: Option<Source>,
     options: ReaderOptions,
     next_look: Nanos,
+    wants_frames: bool,
 }
 
 impl Relay {
@@ -58,7 +59,14 @@ impl Relay {
             source,
             options,
             next_look: Nanos::ZERO,
+            wants_frames: true,
         }
+    }
+
+    /// Says whether frames are wanted, to this reader and those that follow it; they are at first.
+    pub fn want_frames(&mut self, is_wanted: bool) {
+        self.wants_frames = is_wanted;
+        self.reader.want_frames(is_wanted);
     }
 
     /// Opens the memory anew if it was replaced or cut; returns when to look again.
@@ -82,6 +90,7 @@ impl Relay {
         tracing::info!(mib = memory.len() >> 20, "the shared memory was replaced");
         self.memory = Arc::new(memory);
         self.reader = Reader::new(Arc::clone(&self.memory), self.options, MonotonicClock);
+        self.reader.want_frames(self.wants_frames);
         Ok(self.next_look)
     }
 }

@@ -1,18 +1,25 @@
-//! The view thread: reads the relay, takes frames over, draws. Everything that costs time happens here, in one place.
+//! The view thread: reads the relay and the console, takes pictures over, draws. Everything that costs time happens
+//! here, in one place.
+
+mod messages;
+mod take_over;
 
 use std::sync::mpsc::{Receiver, Sender};
 
 use clock::{Clock as _, MonotonicClock, Nanos};
-use ivshmem::PixelStream as _;
-use picture::{Damage, FrameLayout, PixelFormat, Size};
-use relay::Waker;
-use relay::{Event, Frame, SessionInfo};
-use testcard::{Rows, STAMP_SIZE, Stamp};
+use kvmfr::{Features, OsKind};
+use picture::GuestPoint;
+use relay::{CursorPosition, Event, Link, SessionInfo, Waker};
 
+use crate::console::Console;
+use crate::guest_view::{GuestView, SharedGuestView};
 use crate::memory::Relay;
 use crate::renderer::{Renderer, Shown};
-use crate::session::{FrameNotes, Session, WindowCommand};
+use crate::session::{HostFacts, Request, Session};
 use crate::stats::Stats;
+use take_over::TakeOver;
+
+pub use messages::{LogRation, ViewCommand, ViewReport};
 
 /// How soon a drawing is tried again that the display server had no buffer for, if it does not say when it has.
 const BUSY_RETRY: Nanos = Nanos::from_millis(16);
@@ -20,27 +27,8 @@ const BUSY_RETRY: Nanos = Nanos::from_millis(16);
 /// Most events of the relay that are taken in before a drawing.
 const EVENTS_A_DRAWING: u32 = 4;
 
-/// What the main thread tells the view.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ViewCommand {
-    /// The window has this size now, in buffer pixels, and this scale.
-    Resized(Size, f64),
-    /// The window's content was lost.
-    Exposed,
-    /// The display server has a buffer again.
-    Ready,
-    /// The program ends.
-    Quit,
-}
-
-/// What the view tells the main thread.
-#[derive(Debug)]
-pub enum ViewReport {
-    /// The window is asked for something.
-    Window(WindowCommand),
-    /// The view has ended because it could not go on.
-    Failed(anyhow::Error),
-}
+/// Without a relay, the view looks round this often even if nothing happens.
+const IDLE: Nanos = Nanos::from_millis(1000);
 
 /// The main thread's ends of the channels.
 pub struct Reports {
@@ -50,14 +38,25 @@ pub struct Reports {
     pub wake: Box<dyn Fn() + Send>,
 }
 
+impl Reports {
+    fn send(&self, report: ViewReport) {
+        // Nobody hears it only when the program ends.
+        let _ = self.sender.send(report);
+    }
+}
+
 /// All that the view thread owns.
 pub struct View {
-    /// The memory and its reader.
-    pub relay: Relay,
-    /// Ends the reader's wait when there is a command.
+    /// The memory and its reader; `None` without shared memory.
+    pub relay: Option<Relay>,
+    /// The machine's own screen, if there is SPICE; it must ring [`Self::waker`].
+    pub console: Option<Console>,
+    /// Ends the wait when there is a command, or something new on the console.
     pub waker: Waker,
     /// What is shown.
     pub session: Session,
+    /// Where others read what is shown.
+    pub guest: SharedGuestView,
     /// Who draws it.
     pub renderer: Box<dyn Renderer>,
     /// What the main thread wants.
@@ -70,62 +69,29 @@ pub struct View {
     pub ration: LogRation,
 }
 
-/// Keeps a guest that begins session after session from filling the log.
-#[derive(Debug, Default)]
-pub struct LogRation {
-    left: u32,
-    last: Nanos,
-}
-
-impl LogRation {
-    /// Messages at once, and after that one each [`Self::INTERVAL`].
-    const BURST: u32 = 8;
-    const INTERVAL: Nanos = Nanos::from_millis(2000);
-
-    /// Tells whether a message may be logged at `now`, and counts it.
-    pub fn allows(&mut self, now: Nanos) -> bool {
-        let earned = (now - self.last).0 / Self::INTERVAL.0;
-        if earned > 0 {
-            self.last = now;
-            self.left = u32::try_from(earned).map_or(Self::BURST, |e| {
-                (self.left.saturating_add(e)).min(Self::BURST)
-            });
-        }
-        let is_allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        is_allowed
-    }
-}
-
-/// What is known of the frame that was taken over last and not drawn yet.
-#[derive(Default)]
-struct Fresh {
-    stamp: Option<Nanos>,
-    last_serial: Option<u32>,
-}
-
 impl View {
     /// Runs until [`ViewCommand::Quit`] or until nothing can be drawn any more, which is reported.
     pub fn run(mut self) {
         if let Err(error) = self.run_until_quit() {
-            let _ = self.reports.sender.send(ViewReport::Failed(error));
+            self.reports.send(ViewReport::Failed(error));
             (self.reports.wake)();
         }
     }
 
     fn run_until_quit(&mut self) -> anyhow::Result<()> {
         let renderer = self.renderer.describe();
-        let mut damage = Damage::NONE;
-        let mut fresh = Fresh::default();
+        let mut pictures = TakeOver::default();
         let mut retry = None;
         while self.take_commands() {
             let now = MonotonicClock.now();
+            let surface = self.look_at_console(&mut pictures, now);
             let note = self.session.tick(now);
             if retry.is_some_and(|at| now >= at) {
                 self.session.draw_again();
             }
             if self.session.take_needs_draw() {
-                retry = self.draw(now, &mut fresh)?;
+                self.publish_view();
+                retry = self.draw(now, &mut pictures)?;
             }
             let look = self.look_for_memory(now);
             let stats = self.stats.as_mut().map(|stats| {
@@ -134,9 +100,12 @@ impl View {
             });
             self.report();
             // What has come together is drawn together: only the first look may wait.
-            let mut deadline = [note, retry, look, stats].into_iter().flatten().min();
+            let mut deadline = [surface, note, retry, look, stats]
+                .into_iter()
+                .flatten()
+                .min();
             for _ in 0..EVENTS_A_DRAWING {
-                if !self.take_event(deadline, &mut damage, &mut fresh) {
+                if !self.take_event(deadline, &mut pictures) {
                     break;
                 }
                 deadline = Some(now);
@@ -148,62 +117,104 @@ impl View {
     /// Does what the main thread wants; false if it wants the end.
     fn take_commands(&mut self) -> bool {
         while let Ok(command) = self.commands.try_recv() {
+            let session = &mut self.session;
             match command {
                 ViewCommand::Resized(size, scale) => {
                     self.renderer.resize(size);
-                    self.session.window_changed(scale);
+                    session.window_changed(size, scale);
                 }
                 ViewCommand::Exposed => {
                     self.renderer.invalidate();
-                    self.session.draw_again();
+                    session.draw_again();
                 }
-                ViewCommand::Ready => self.session.draw_again(),
+                ViewCommand::Ready => session.draw_again(),
+                ViewCommand::Rotate => session.rotate(),
+                ViewCommand::ToggleVideo => {
+                    session.toggle_video(MonotonicClock.now());
+                }
+                ViewCommand::ToggleRates => session.toggle_rates(MonotonicClock.now()),
+                ViewCommand::Message(text) => session.message(text, MonotonicClock.now()),
+                ViewCommand::Panel(lines) => session.panel(lines),
+                ViewCommand::Notice(sentence) => session.notice(sentence),
+                ViewCommand::SetPointer(to) => self.set_pointer(to),
                 ViewCommand::Quit => return false,
             }
+        }
+        if let Some(relay) = &mut self.relay {
+            relay.want_frames(self.session.wants_frames());
         }
         true
     }
 
+    /// Asks the host to move the guest's pointer; if it cannot be asked, that is the answer.
+    fn set_pointer(&mut self, to: GuestPoint) {
+        let asked = match &mut self.relay {
+            Some(relay) => relay
+                .reader
+                .set_cursor_position(to)
+                .inspect_err(|error| tracing::debug!(%error, "setting the guest's pointer"))
+                .is_ok(),
+            None => false,
+        };
+        if !asked {
+            self.reports.send(ViewReport::PointerSet(false));
+            (self.reports.wake)();
+        }
+    }
+
+    /// Takes in what is new on the console, and its picture if that is to be shown; returns when to look again.
+    fn look_at_console(&mut self, pictures: &mut TakeOver, now: Nanos) -> Option<Nanos> {
+        let console = self.console.as_ref()?;
+        let look = console.look();
+        self.session.console(&look, now);
+        pictures.console(
+            console,
+            look.has_damage,
+            self.renderer.as_mut(),
+            &mut self.session,
+            now,
+        )
+    }
+
     /// While the host is missing, opens the memory anew if it was replaced; returns when to look again.
     fn look_for_memory(&mut self, now: Nanos) -> Option<Nanos> {
+        let relay = self.relay.as_mut()?;
         self.session.missing_link()?;
-        match self.relay.renew(now) {
+        match relay.renew(now) {
             Ok(next_look) => Some(next_look),
             Err((error, next_look)) => {
-                self.session.missing(error.to_string(), now);
+                self.session.missing(error.to_string(), false, now);
                 Some(next_look)
             }
         }
     }
 
     /// Takes one thing in that happened until `deadline`; tells whether there was one of the relay's.
-    fn take_event(
-        &mut self,
-        deadline: Option<Nanos>,
-        damage: &mut Damage,
-        fresh: &mut Fresh,
-    ) -> bool {
-        match self.relay.reader.next(&self.waker, deadline) {
+    fn take_event(&mut self, deadline: Option<Nanos>, pictures: &mut TakeOver) -> bool {
+        let Some(relay) = &mut self.relay else {
+            wait(&self.waker, deadline);
+            return false;
+        };
+        match relay.reader.next(&self.waker, deadline) {
             Event::Connected(info) => {
                 if self.ration.allows(MonotonicClock.now()) {
                     log_session(info);
                 }
-                self.session.connected();
+                self.session.connected(facts(info));
             }
             Event::Missing(link) => {
                 let now = MonotonicClock.now();
                 if self.ration.allows(now) {
                     tracing::info!("{link}");
                 }
-                self.session.missing(link.to_string(), now);
+                let is_alive = link == Link::FirstFrame;
+                self.session.missing(link.to_string(), is_alive, now);
             }
-            Event::Frame(frame) => take_over(
+            Event::Frame(frame) => pictures.frame(
                 frame,
                 self.renderer.as_mut(),
                 &mut self.session,
                 self.stats.as_mut(),
-                damage,
-                fresh,
             ),
             Event::Pointer(update) => {
                 self.session.pointer(update.state, update.shape);
@@ -211,19 +222,40 @@ impl View {
                     stats.pointer();
                 }
             }
+            Event::CursorPosition(result) => {
+                let is_set = result == CursorPosition::Acknowledged;
+                self.reports.send(ViewReport::PointerSet(is_set));
+                (self.reports.wake)();
+            }
             _ => return false,
         }
         true
     }
 
+    /// Lets others know what is about to be shown.
+    fn publish_view(&self) {
+        let (old, new) = (self.guest.get(), self.session.guest_view());
+        if old == new {
+            return;
+        }
+        self.guest.set(new);
+        let pointer = None;
+        if (GuestView { pointer, ..old }) != (GuestView { pointer, ..new }) {
+            self.reports.send(ViewReport::ViewChanged);
+            (self.reports.wake)();
+        }
+    }
+
     /// Draws the scene; returns when to try again if the display server was busy.
-    fn draw(&mut self, start: Nanos, fresh: &mut Fresh) -> anyhow::Result<Option<Nanos>> {
+    fn draw(&mut self, start: Nanos, pictures: &mut TakeOver) -> anyhow::Result<Option<Nanos>> {
         match self.renderer.draw(&self.session.scene())? {
             Shown::Busy => Ok(Some(start + BUSY_RETRY)),
             Shown::Yes => {
+                self.session.drawn();
+                let stamp = pictures.take_stamp();
                 if let Some(stats) = &mut self.stats {
                     let end = MonotonicClock.now();
-                    stats.drawn(end, end - start, fresh.stamp.take());
+                    stats.drawn(end, end - start, stamp);
                 }
                 Ok(None)
             }
@@ -232,12 +264,13 @@ impl View {
 
     fn report(&mut self) {
         let mut is_any = false;
-        for command in self.session.take_commands() {
-            is_any |= self
-                .reports
-                .sender
-                .send(ViewReport::Window(command))
-                .is_ok();
+        for request in self.session.take_requests() {
+            is_any = true;
+            self.reports.send(match request {
+                Request::Window(command) => ViewReport::Window(command),
+                Request::WantConsole(is_wanted) => ViewReport::WantConsole(is_wanted),
+                Request::HostAlive(is_alive) => ViewReport::HostAlive(is_alive),
+            });
         }
         if is_any {
             (self.reports.wake)();
@@ -245,85 +278,22 @@ impl View {
     }
 }
 
-fn take_over(
-    mut frame: Frame<'_>,
-    renderer: &mut dyn Renderer,
-    session: &mut Session,
-    stats: Option<&mut Stats>,
-    damage: &mut Damage,
-    fresh: &mut Fresh,
-) {
-    let start = MonotonicClock.now();
-    let layout = *frame.layout();
-    damage.clone_from(frame.damage());
-    let notes = FrameNotes {
-        layout,
-        wants_screen_on: frame.wants_screensaver_inhibited(),
-        wants_attention: frame.wants_activation(),
-        is_truncated: frame.is_truncated(),
-        recommended_mib: frame.recommended_size_mib(),
-    };
-    let uploaded = renderer.upload(&layout, damage, &mut frame);
-    let stamp = if stats.is_some() && uploaded.is_ok() {
-        stamp_of(&frame, &layout)
-    } else {
-        None
-    };
-    let result = match uploaded {
-        Ok(()) => frame.finish().map_err(anyhow::Error::from),
-        Err(error) => Err(error.into()),
-    };
-    match result {
-        Ok(()) => {
-            session.frame(&notes, MonotonicClock.now());
-            // A stamp that was shown before says nothing about this frame.
-            let is_new = stamp.is_some_and(|stamp| fresh.last_serial != Some(stamp.serial));
-            fresh.last_serial = stamp.map(|stamp| stamp.serial);
-            fresh.stamp = stamp.filter(|_| is_new).map(time_of);
-            if let Some(stats) = stats {
-                stats.frame(MonotonicClock.now() - start);
-            }
-        }
-        Err(error) => {
-            tracing::debug!("frame dropped: {error:#}");
-            if let Some(stats) = stats {
-                stats.dropped();
-            }
-        }
+/// Waits for the bell until `deadline`, and silences it.
+fn wait(waker: &Waker, deadline: Option<Nanos>) {
+    let now = MonotonicClock.now();
+    let until = deadline.unwrap_or(now + IDLE);
+    if waker.wait((until - now).to_duration()) {
+        waker.take();
     }
 }
 
-/// Reads the test pattern's stamp from the frame's first rows, if it carries one.
-fn stamp_of(frame: &Frame<'_>, layout: &FrameLayout) -> Option<Stamp> {
-    let bytes_per_pixel = match layout.format {
-        PixelFormat::Bgra8 | PixelFormat::Rgba8 => 4,
-        PixelFormat::Bgr24Packed | PixelFormat::Rgb24 => 3,
-        PixelFormat::Rgba10 | PixelFormat::Rgba16F => return None,
-    };
-    let pitch_bytes = STAMP_SIZE.width as usize * bytes_per_pixel;
-    let mut bytes = [0; (STAMP_SIZE.width * STAMP_SIZE.height * 4) as usize];
-    for (y, row) in bytes
-        .chunks_exact_mut(pitch_bytes)
-        .take(STAMP_SIZE.height as usize)
-        .enumerate()
-    {
-        frame
-            .pixels()
-            .copy_to(y * layout.pitch_bytes as usize, row)
-            .ok()?;
+fn facts(info: &SessionInfo) -> HostFacts {
+    let os = info.description.os.as_ref();
+    HostFacts {
+        can_set_pointer: info.features().contains(Features::SET_CURSOR_POSITION),
+        is_linux: os.is_some_and(|os| os.kind == OsKind::Linux),
+        uuid: info.uuid(),
     }
-    testcard::read_stamp(
-        &Rows {
-            bytes: &bytes,
-            pitch_bytes,
-            bytes_per_pixel,
-        },
-        (0, 0),
-    )
-}
-
-fn time_of(stamp: Stamp) -> Nanos {
-    Nanos(i64::try_from(stamp.time_ns).unwrap_or(0))
 }
 
 fn log_session(info: &SessionInfo) {
@@ -344,24 +314,5 @@ fn log_session(info: &SessionInfo) {
     }
     if let Some(os) = &info.description.os {
         tracing::info!("guest: {}", os.name);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_guest_cannot_fill_the_log() {
-        let mut ration = LogRation::default();
-        let hour = Nanos::from_millis(3_600_000);
-        let mut logged = |from: Nanos, count: i64| {
-            (0..count)
-                .filter(|i| ration.allows(from + Nanos::from_millis(*i)))
-                .count()
-        };
-        assert_eq!(logged(hour, 1000), 8, "a burst");
-        assert_eq!(logged(hour + Nanos::from_millis(3000), 1000), 1);
-        assert_eq!(logged(hour + hour, 1000), 8, "rested");
     }
 }

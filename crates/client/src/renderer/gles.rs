@@ -50,6 +50,10 @@ impl Renderer for GlesView {
         format!("EGL on {}", self.gles.driver())
     }
 
+    fn begin_picture(&mut self) {
+        self.gles.begin_picture();
+    }
+
     fn upload(
         &mut self,
         layout: &FrameLayout,

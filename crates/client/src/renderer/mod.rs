@@ -38,6 +38,11 @@ pub trait Renderer {
     /// Its name and what it runs on, for the log and the statistics.
     fn describe(&self) -> String;
 
+    /// Says that the next upload begins another picture: what its damage leaves out is black.
+    ///
+    /// Needed between two sources: their pictures may have the same layout. The picture there is stays until then.
+    fn begin_picture(&mut self);
+
     /// Copies what is damaged, following the host as it writes.
     ///
     /// # Errors

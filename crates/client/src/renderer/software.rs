@@ -25,6 +25,8 @@ pub struct SoftwareView {
     target: Target,
     /// What was uploaded since the last drawing.
     frame_damage: Damage,
+    /// The next upload begins another picture.
+    is_new: bool,
     /// What was drawn but not shown yet, because the display server was busy.
     unshown: BufferDamage,
 }
@@ -54,6 +56,7 @@ impl SoftwareView {
             canvas,
             target,
             frame_damage: Damage::NONE,
+            is_new: false,
             unshown: BufferDamage::default(),
         }
     }
@@ -79,12 +82,19 @@ impl Renderer for SoftwareView {
         }
     }
 
+    fn begin_picture(&mut self) {
+        self.is_new = true;
+    }
+
     fn upload(
         &mut self,
         layout: &FrameLayout,
         damage: &Damage,
         pixels: &mut dyn PixelStream,
     ) -> Result<(), UploadError> {
+        if std::mem::take(&mut self.is_new) {
+            self.compositor.clear_frame();
+        }
         let store = self.compositor.frame_store_mut(layout);
         // Counted before copying: what is half copied must be drawn anew as well.
         self.frame_damage.merge(damage);

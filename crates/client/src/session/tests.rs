@@ -21,7 +21,11 @@ fn session(change: impl FnOnce(&mut Preferences)) -> Session {
 }
 
 fn commands(session: &mut Session) -> Vec<WindowCommand> {
-    session.take_commands().collect()
+    let of_window = |request| match request {
+        Request::Window(command) => Some(command),
+        _ => None,
+    };
+    session.take_requests().filter_map(of_window).collect()
 }
 
 fn first_line(session: &Session) -> Option<&str> {
@@ -37,7 +41,7 @@ const MS: fn(i64) -> Nanos = Nanos::from_millis;
 #[test]
 fn an_empty_window_names_what_it_waits_for_at_once() {
     let mut session = session(|_| ());
-    session.missing("waiting for the host".into(), MS(0));
+    session.missing("waiting for the host".into(), false, MS(0));
     assert_eq!(session.tick(MS(0)), None);
     assert_eq!(first_line(&session), Some("waiting for the host"));
     assert_eq!(session.missing_link(), Some("waiting for the host"));
@@ -48,7 +52,7 @@ fn a_lost_picture_is_dimmed_after_a_moment_and_kept() {
     let mut session = session(|p| p.quick_splash = true);
     session.frame(&notes(64, 48), MS(0));
     session.tick(MS(0));
-    session.missing("the host stopped".into(), MS(1000));
+    session.missing("the host stopped".into(), false, MS(1000));
     assert_eq!(session.tick(MS(1000)), Some(MS(1150)));
     assert!(!session.scene().dimmed);
     assert_eq!(session.tick(MS(1150)), None);
@@ -64,8 +68,8 @@ fn a_lost_picture_is_dimmed_after_a_moment_and_kept() {
 fn changing_links_do_not_restart_the_wait() {
     let mut session = session(|_| ());
     session.frame(&notes(64, 48), MS(0));
-    session.missing("heartbeat".into(), MS(100));
-    session.missing("magic".into(), MS(240));
+    session.missing("heartbeat".into(), false, MS(100));
+    session.missing("magic".into(), false, MS(240));
     session.tick(MS(250));
     assert_eq!(first_line(&session), Some("magic"));
 }
@@ -74,7 +78,7 @@ fn changing_links_do_not_restart_the_wait() {
 fn the_splash_stays_a_moment_unless_the_user_is_in_a_hurry() {
     for (quick, until) in [(false, Some(MS(410))), (true, None)] {
         let mut session = session(|p| p.quick_splash = quick);
-        session.missing("waiting".into(), MS(0));
+        session.missing("waiting".into(), false, MS(0));
         session.tick(MS(0));
         session.frame(&notes(64, 48), MS(10));
         assert_eq!(session.tick(MS(10)), until);
@@ -145,7 +149,7 @@ fn the_screen_stays_on_while_the_guest_asks_and_lives() {
     session.frame(&wish, MS(0));
     session.frame(&wish, MS(1));
     assert_eq!(commands(&mut session), [WindowCommand::KeepScreenOn(true)]);
-    session.missing("gone".into(), MS(2));
+    session.missing("gone".into(), false, MS(2));
     assert_eq!(commands(&mut session), [WindowCommand::KeepScreenOn(false)]);
 }
 
@@ -183,7 +187,7 @@ fn a_pointer_that_stands_still_costs_no_drawing() {
     session.pointer(state, None);
     assert!(!session.take_needs_draw());
     assert_eq!(session.shape(), Some(&shape));
-    session.connected();
+    session.connected(HostFacts::default());
     assert_eq!(
         session.shape(),
         None,

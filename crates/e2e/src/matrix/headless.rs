@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use client::guest_view::SharedGuestView;
 use client::memory::Relay;
 use client::renderer::{Renderer, Shown, SoftwareView, UploadError};
 use client::session::{Preferences, Session};
@@ -50,9 +51,11 @@ pub fn start(memory: Arc<SharedMemory>, rotation: Rotation) -> anyhow::Result<Vi
             ..Preferences::default()
         };
         View {
-            relay: Relay::on(memory, ReaderOptions::default()),
+            relay: Some(Relay::on(memory, ReaderOptions::default())),
+            console: None,
             waker,
             session: Session::new(preferences),
+            guest: SharedGuestView::default(),
             renderer: Box::new(Watched {
                 view: SoftwareView::headless(),
                 seen,
@@ -112,6 +115,10 @@ struct Watched {
 impl Renderer for Watched {
     fn describe(&self) -> String {
         self.view.describe()
+    }
+
+    fn begin_picture(&mut self) {
+        self.view.begin_picture();
     }
 
     fn upload(
