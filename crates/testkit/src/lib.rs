@@ -20,6 +20,7 @@ mod segment;
 pub mod spice_server;
 pub mod trixie;
 pub mod watch;
+pub mod wayland_input;
 pub mod x_input;
 pub mod x_server;
 

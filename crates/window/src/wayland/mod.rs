@@ -8,6 +8,7 @@
 mod buffers;
 mod capture;
 mod configure;
+mod keyboard;
 mod open;
 mod present;
 mod seat;

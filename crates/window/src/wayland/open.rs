@@ -24,7 +24,9 @@ use wayland_protocols::xdg::decoration::zv1::client::zxdg_decoration_manager_v1:
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1::Mode;
 use wayland_protocols::xdg::shell::client::xdg_wm_base::XdgWmBase;
 
+use super::capture::Grabs;
 use super::configure::{Target, Tracker};
+use super::keyboard::Focus;
 use super::seat::Seats;
 use super::shell::{Shell, lost};
 use super::state::{Quiet, State};
@@ -71,6 +73,8 @@ impl WaylandWindow {
             compositor,
             seat_state: SeatState::new(&globals, &handle),
             seats: Seats::new(),
+            focus: Focus::default(),
+            grabs: Grabs::new(&globals, &handle),
             activation: ActivationState::bind(&globals, &handle).ok(),
             idle_manager: globals.bind(&handle, 1..=1, Quiet).ok(),
             idle_inhibitor: None,
@@ -228,6 +232,7 @@ fn create(
             scale,
         })),
         is_waiting: AtomicBool::new(false),
+        commits: Mutex::new(Nanos::ZERO),
         waker,
     })
 }

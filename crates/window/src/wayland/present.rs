@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clock::Nanos;
 use ivshmem::SharedMemory;
 use picture::{BufferRect, Canvas, Size};
 use smithay_client_toolkit::dispatch2::Dispatch2;
@@ -196,11 +197,16 @@ impl SoftwarePresenter for Presenter {
             copy_rect(canvas, *rect, buffer.memory.as_slice())
                 .map_err(|e| WindowError::system("writing a buffer", std::io::Error::other(e)))?;
         }
-        self.shell.before_commit(size);
+        // The main thread's commits would tear the picture from its damage.
+        let mut committing = self.shell.committing();
+        self.shell.answer(size, &mut committing);
         self.shell.surface.attach(Some(&buffer.buffer), 0, 0);
         self.send_damage(rects);
         buffer.in_use.store(true, Ordering::Release);
         self.shell.surface.commit();
+        // The answer, if there was one, has been committed with its picture.
+        *committing = Nanos::ZERO;
+        drop(committing);
         self.history.caught_up(index);
         self.shell.flush()?;
         Ok(Presented::Done)

@@ -1,17 +1,17 @@
-//! Pointers and keyboards.
+//! Pointers, and which devices there are.
 
 use picture::SurfacePoint;
-use smithay_client_toolkit::dispatch2::Dispatch2;
 use smithay_client_toolkit::seat::pointer::{
     AxisScroll, CursorIcon, PointerEvent, PointerEventKind, PointerHandler, ThemeSpec,
     ThemedPointer,
 };
 use smithay_client_toolkit::seat::{Capability, SeatHandler, SeatState};
-use wayland_client::protocol::wl_keyboard::{self, KeyState, WlKeyboard};
+use wayland_client::protocol::wl_keyboard::WlKeyboard;
 use wayland_client::protocol::wl_pointer::WlPointer;
 use wayland_client::protocol::wl_seat::WlSeat;
-use wayland_client::{Connection, Proxy, QueueHandle, WEnum};
+use wayland_client::{Connection, Proxy, QueueHandle};
 
+use super::keyboard::KeyboardRole;
 use super::state::State;
 use crate::WindowEvent;
 
@@ -21,8 +21,12 @@ const UNITS_PER_CLICK: f64 = 10.0;
 /// The devices of all seats.
 pub(super) struct Seats {
     pointers: Vec<(WlSeat, ThemedPointer)>,
-    keyboards: Vec<(WlSeat, WlKeyboard)>,
+    pub(super) keyboards: Vec<(WlSeat, WlKeyboard)>,
+    /// The pointers over the window, the last one that came last.
+    entered: Vec<WlPointer>,
     pub(super) cursor_visible: bool,
+    /// A pointer is captured, and hidden for that long.
+    pub(super) is_captured: bool,
     wheel: Wheel,
 }
 
@@ -32,7 +36,9 @@ impl Seats {
         Self {
             pointers: Vec::new(),
             keyboards: Vec::new(),
+            entered: Vec::new(),
             cursor_visible: true,
+            is_captured: false,
             wheel: Wheel { x: 0.0, y: 0.0 },
         }
     }
@@ -46,7 +52,7 @@ impl Seats {
 
     /// Shows or hides one pointer.
     fn apply_cursor_of(&self, conn: &Connection, pointer: &ThemedPointer) {
-        let set = if self.cursor_visible {
+        let set = if self.cursor_visible && !self.is_captured {
             pointer.set_cursor(conn, CursorIcon::Default)
         } else {
             pointer.hide_cursor()
@@ -57,25 +63,43 @@ impl Seats {
         }
     }
 
-    /// Forgets a seat's devices.
-    fn remove(&mut self, seat: &WlSeat) {
-        self.remove_pointer(seat);
-        self.remove_keyboard(seat);
+    /// The pointer that came over the window last.
+    pub(super) fn entered(&self) -> Option<WlPointer> {
+        self.entered.last().cloned()
     }
+}
 
+impl State {
     /// Forgets a seat's pointer, which releases it.
     fn remove_pointer(&mut self, seat: &WlSeat) {
-        self.pointers.retain(|(s, _)| s != seat);
+        let pointers = std::mem::take(&mut self.seats.pointers);
+        for (of, pointer) in pointers {
+            if of != *seat {
+                self.seats.pointers.push((of, pointer));
+                continue;
+            }
+            self.lose_pointer(pointer.pointer());
+            let entered = &mut self.seats.entered;
+            if let Some(at) = entered.iter().position(|p| p == pointer.pointer()) {
+                entered.remove(at);
+                self.pending.push(WindowEvent::PointerLeft);
+            }
+        }
     }
 
     /// Releases a seat's keyboard.
     fn remove_keyboard(&mut self, seat: &WlSeat) {
-        self.keyboards.retain(|(s, keyboard)| {
-            if s == seat && keyboard.version() >= 3 {
+        let keyboards = std::mem::take(&mut self.seats.keyboards);
+        for (of, keyboard) in keyboards {
+            if of != *seat {
+                self.seats.keyboards.push((of, keyboard));
+                continue;
+            }
+            self.lose_focus(&keyboard);
+            if keyboard.version() >= 3 {
                 keyboard.release();
             }
-            s != seat
-        });
+        }
     }
 }
 
@@ -147,14 +171,15 @@ impl SeatHandler for State {
         capability: Capability,
     ) {
         match capability {
-            Capability::Keyboard => self.seats.remove_keyboard(&seat),
-            Capability::Pointer => self.seats.remove_pointer(&seat),
+            Capability::Keyboard => self.remove_keyboard(&seat),
+            Capability::Pointer => self.remove_pointer(&seat),
             _ => {}
         }
     }
 
     fn remove_seat(&mut self, _: &Connection, _: &QueueHandle<Self>, seat: WlSeat) {
-        self.seats.remove(&seat);
+        self.remove_pointer(&seat);
+        self.remove_keyboard(&seat);
     }
 }
 
@@ -184,9 +209,15 @@ impl PointerHandler for State {
                     if let Some((_, themed)) = own {
                         self.seats.apply_cursor_of(conn, themed);
                     }
+                    self.seats.entered.retain(|p| p != pointer);
+                    self.seats.entered.push(pointer.clone());
+                    self.lock_pointer();
                     WindowEvent::PointerEntered(at)
                 }
-                PointerEventKind::Leave { .. } => WindowEvent::PointerLeft,
+                PointerEventKind::Leave { .. } => {
+                    self.seats.entered.retain(|p| p != pointer);
+                    WindowEvent::PointerLeft
+                }
                 PointerEventKind::Motion { .. } => WindowEvent::PointerMoved(at),
                 PointerEventKind::Press { button, .. } => WindowEvent::Button {
                     evdev: *button,
@@ -210,39 +241,6 @@ impl PointerHandler for State {
                 }
             };
             self.pending.push(told);
-        }
-    }
-}
-
-/// User data of keyboards.
-struct KeyboardRole;
-
-impl Dispatch2<WlKeyboard, State> for KeyboardRole {
-    fn event(
-        &self,
-        state: &mut State,
-        _: &WlKeyboard,
-        event: wl_keyboard::Event,
-        _: &Connection,
-        _: &QueueHandle<State>,
-    ) {
-        let is_ours = |surface| surface == state.shell.surface;
-        match event {
-            wl_keyboard::Event::Enter { surface, .. } if is_ours(surface.clone()) => {
-                state.pending.push(WindowEvent::Focused(true));
-            }
-            wl_keyboard::Event::Leave { surface, .. } if is_ours(surface.clone()) => {
-                state.pending.push(WindowEvent::Focused(false));
-            }
-            wl_keyboard::Event::Key {
-                key,
-                state: WEnum::Value(key_state @ (KeyState::Pressed | KeyState::Released)),
-                ..
-            } => state.pending.push(WindowEvent::Key {
-                evdev: key,
-                pressed: key_state == KeyState::Pressed,
-            }),
-            _ => {}
         }
     }
 }

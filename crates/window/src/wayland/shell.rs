@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use clock::{Clock as _, MonotonicClock, Nanos};
 use picture::Size;
 use smithay_client_toolkit::compositor::FrameCallbackData;
 use wayland_client::backend::WaylandError;
@@ -20,6 +21,9 @@ use super::configure::{Target, Tracker};
 use super::state::{Quiet, State};
 use crate::geometry::Scale;
 use crate::{Backend, WindowError, WindowWaker};
+
+/// How long after [`Shell::before_commit`] a buffer swap may take to commit.
+const ANSWER_LIMIT: Nanos = Nanos::from_millis(100);
 
 /// The surface and what belongs to it; destroyed in the order that the protocols want when the last holder goes.
 pub(crate) struct Shell {
@@ -40,6 +44,9 @@ pub(crate) struct Shell {
     pub(crate) tracker: Mutex<Tracker>,
     /// Set by the presenter when no buffer is free, cleared by the main thread at the next release.
     pub(crate) is_waiting: AtomicBool,
+    /// Held while a picture is attached and committed. Holds when the last answer to a configure event was sent whose
+    /// commit is up to EGL; zero if it is known to be committed.
+    pub(crate) commits: Mutex<Nanos>,
     pub(crate) waker: WindowWaker,
 }
 
@@ -49,8 +56,29 @@ impl Shell {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets nobody else commit for as long as the guard lives.
+    pub(crate) fn committing(&self) -> MutexGuard<'_, Nanos> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits, without a picture, what the main thread has changed.
+    ///
+    /// Not while a picture may be on its way that answers a configure event, because the answer would take effect
+    /// without it: then this waits for the picture, and may come too late.
+    pub(crate) fn commit_hint(&self) {
+        let answered = self.committing();
+        if MonotonicClock.now() - *answered > ANSWER_LIMIT {
+            self.surface.commit();
+        }
+    }
+
     /// See [`crate::Surface::before_commit`].
     pub(crate) fn before_commit(&self, size: Size) {
+        self.answer(size, &mut self.committing());
+    }
+
+    /// Answers what a buffer of `size` meets; the guard of [`Self::committing`] is told when.
+    pub(crate) fn answer(&self, size: Size, answered: &mut Nanos) {
         // Held while the requests are sent: serials must reach the compositor in order.
         let mut tracker = self.tracker();
         let answer = tracker.commit(size);
@@ -62,6 +90,9 @@ impl Shell {
         }
         if answer.unscaled {
             self.surface.set_buffer_scale(1);
+        }
+        if answer.serial.is_some() || answer.target.is_some() || answer.unscaled {
+            *answered = MonotonicClock.now();
         }
     }
 

@@ -16,6 +16,8 @@ use wayland_client::{Connection, Proxy, QueueHandle};
 use wayland_protocols::wp::idle_inhibit::zv1::client::zwp_idle_inhibit_manager_v1::ZwpIdleInhibitManagerV1;
 use wayland_protocols::wp::idle_inhibit::zv1::client::zwp_idle_inhibitor_v1::ZwpIdleInhibitorV1;
 
+use super::capture::Grabs;
+use super::keyboard::Focus;
 use super::seat::Seats;
 use super::shell::Shell;
 use super::toplevel::{OwnResize, Role, Suggestion};
@@ -37,6 +39,8 @@ pub(crate) struct State {
     pub(super) compositor: CompositorState,
     pub(super) seat_state: SeatState,
     pub(super) seats: Seats,
+    pub(super) focus: Focus,
+    pub(super) grabs: Grabs,
     pub(super) activation: Option<ActivationState>,
     pub(super) idle_manager: Option<ZwpIdleInhibitManagerV1>,
     pub(super) idle_inhibitor: Option<ZwpIdleInhibitorV1>,
@@ -61,6 +65,7 @@ pub(crate) struct State {
 impl State {
     /// Moves what happened to `events`.
     pub(super) fn report(&mut self, events: &mut Vec<WindowEvent>) {
+        self.tell_focus();
         let tracker = self.shell.tracker();
         let target = tracker.target();
         let on_screen = tracker.applied_size();

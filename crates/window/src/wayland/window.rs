@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calloop::EventLoop;
+use clock::{Clock as _, MonotonicClock};
 use picture::{Size, SurfacePoint};
 use smithay_client_toolkit::activation::RequestData;
 
@@ -12,7 +13,7 @@ use super::shell::{Shell, lost};
 use super::state::{Quiet, State};
 use super::toplevel::OwnResize;
 use crate::clipboard::{Clipboard, ClipboardLimits, ClipboardSink};
-use crate::{WindowError, WindowEvent, WindowWaker};
+use crate::{WindowError, WindowEvent, WindowWaker, grab};
 
 /// A window on a Wayland compositor.
 pub(crate) struct WaylandWindow {
@@ -34,9 +35,12 @@ impl WaylandWindow {
         } else {
             timeout
         };
+        let grabs = [self.state.grabs.pointer, self.state.grabs.keyboard];
+        let timeout = grab::wait(timeout, grabs, MonotonicClock.now());
         self.event_loop
             .dispatch(timeout, &mut self.state)
             .map_err(|error| lost(&self.state.shell.conn, error))?;
+        self.state.check_grabs(MonotonicClock.now());
         self.state.report(events);
         Ok(())
     }
@@ -207,5 +211,7 @@ impl Drop for WaylandWindow {
         if let Some(inhibitor) = self.state.idle_inhibitor.take() {
             inhibitor.destroy();
         }
+        self.state.grabs.clear();
+        self.flush();
     }
 }
