@@ -80,22 +80,6 @@ fn assert_frame(seen: &SeenFrame, frame: &Frame, wire: Wire, name: &str) {
     }
 }
 
-/// The pixels that a list of rectangles touches, one by one; more than 64 rectangles and none are everything.
-fn truth(frame: &Frame) -> Vec<bool> {
-    let (width, height) = frame.size;
-    let rects = &frame.damage;
-    let is_all = frame.damage_count == 0 || frame.damage_count > 64;
-    let cells = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-    let inside = |start: u32, len: u32, at: u32| {
-        (u64::from(start)..u64::from(start) + u64::from(len)).contains(&u64::from(at))
-    };
-    let touched = cells.map(|(x, y)| {
-        let touches = |r: &[u32; 4]| inside(r[0], r[2], x) && inside(r[1], r[3], y);
-        is_all || rects.iter().any(touches)
-    });
-    touched.collect()
-}
-
 /// What is told holds all that changed, and never costs more than the rectangles one by one would.
 fn assert_damage(seen: &SeenFrame, frame: &Frame, name: &str) {
     let (width, height) = frame.size;
@@ -108,7 +92,8 @@ fn assert_damage(seen: &SeenFrame, frame: &Frame, name: &str) {
             }
         }
     }
-    let truth = truth(frame);
+    let cells = frame.cells();
+    let truth: Vec<bool> = cells.map(|(x, y)| frame.touches(x, y)).collect();
     let missing = truth
         .iter()
         .zip(&told)

@@ -129,6 +129,43 @@ impl Frame {
         self.written = u32::try_from(self.pixels.len()).expect("a small frame");
     }
 
+    /// The frame after this one: these rectangles, and only in them other pixels.
+    ///
+    /// # Panics
+    /// If the rows do not lie as in a whole frame.
+    #[must_use]
+    pub fn after(&self, rects: &[[u32; 4]], seed: u32) -> Self {
+        let mut next = self.clone().damaged(rects);
+        next.serial = self.serial.wrapping_add(1);
+        let mut other = self.clone();
+        other.paint(seed);
+        let bytes = pixel_bytes(self.kind) as usize;
+        for (x, y) in next.cells() {
+            if next.touches(x, y) && y < next.rows {
+                let at = (y * next.pitch) as usize + x as usize * bytes;
+                next.pixels[at..at + bytes].copy_from_slice(&other.pixels[at..at + bytes]);
+            }
+        }
+        next
+    }
+
+    /// All places of the visible image, row by row.
+    pub fn cells(&self) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let (width, height) = self.size;
+        (0..height).flat_map(move |y| (0..width).map(move |x| (x, y)))
+    }
+
+    /// Tells whether a pixel changed; no rectangles and more than 64 are everything (kvmfr.md 4.6, H1).
+    #[must_use]
+    pub fn touches(&self, x: u32, y: u32) -> bool {
+        let inside = |start: u32, len: u32, at: u32| {
+            let (start, at) = (u64::from(start), u64::from(at));
+            (start..start + u64::from(len)).contains(&at)
+        };
+        let touched = |r: &[u32; 4]| inside(r[0], r[2], x) && inside(r[1], r[3], y);
+        !(1..=64).contains(&self.damage_count) || self.damage.iter().any(touched)
+    }
+
     /// The visible bytes of a stored row.
     #[must_use]
     pub fn row(&self, y: u32) -> &[u8] {
