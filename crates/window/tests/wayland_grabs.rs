@@ -181,6 +181,26 @@ fn buttons_wheel_and_keys_go_on_while_everything_is_grabbed() {
 }
 
 #[test]
+fn a_button_that_is_held_while_the_capture_begins_or_ends_keeps_its_release() {
+    let Some(mut desk) = Desk::new("seat seat0 pointer_constraint enable") else {
+        return;
+    };
+    let evdev = window::BTN_RIGHT;
+    let button = |pressed| WindowEvent::Button { evdev, pressed };
+    desk.user.button(evdev, true).unwrap();
+    desk.expect(&button(true));
+    desk.window.capture_pointer();
+    desk.expect(&WindowEvent::PointerCaptured(true));
+    desk.user.button(evdev, false).unwrap();
+    desk.user.button(evdev, true).unwrap();
+    assert_eq!(desk.events(), [button(false), button(true)]);
+    desk.window.release_pointer(None);
+    desk.expect(&WindowEvent::PointerCaptured(false));
+    desk.user.button(evdev, false).unwrap();
+    assert_eq!(desk.events(), [button(false)]);
+}
+
+#[test]
 fn a_released_pointer_is_where_it_was_asked_to_be() {
     let Some(mut desk) = Desk::captured() else {
         return;

@@ -13,10 +13,12 @@ use testkit::x_input::XInput;
 use window::{Backend, LockKeys, Window, WindowConfig, WindowEvent};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
+use x11rb::protocol::xfixes::ConnectionExt as _;
 use x11rb::protocol::xinput::{self, ConnectionExt as _};
 use x11rb::protocol::xkb::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{
-    ConnectionExt as _, EventMask, GrabMode, GrabStatus, InputFocus, ModMask,
+    ChangeWindowAttributesAux, ConnectionExt as _, EventMask, GrabMode, GrabStatus, InputFocus,
+    ModMask,
 };
 use x11rb::rust_connection::RustConnection;
 
@@ -204,6 +206,102 @@ fn buttons_wheel_and_keys_go_on_while_everything_is_grabbed() {
             key(KEY_A, false),
         ]
     );
+}
+
+#[test]
+fn a_button_that_is_held_while_the_capture_begins_or_ends_keeps_its_release() {
+    let Some(mut desk) = Desk::new() else {
+        return;
+    };
+    desk.user.move_to(PLACE.0 + 100, PLACE.1 + 50).unwrap();
+    let evdev = window::BTN_RIGHT;
+    let button = |pressed| WindowEvent::Button { evdev, pressed };
+    desk.user.button(evdev, true).unwrap();
+    desk.expect(&button(true));
+    desk.window.capture_pointer();
+    desk.expect(&WindowEvent::PointerCaptured(true));
+    desk.user.move_by(1, 1).unwrap();
+    desk.user.button(evdev, false).unwrap();
+    desk.user.move_by(2, 2).unwrap();
+    desk.user.button(evdev, true).unwrap();
+    let told = [
+        relative(1.0, 1.0),
+        button(false),
+        relative(2.0, 2.0),
+        button(true),
+    ];
+    assert_eq!(desk.events(), told);
+    desk.window.release_pointer(None);
+    desk.events();
+    desk.user.button(evdev, false).unwrap();
+    assert_eq!(desk.events(), [button(false)]);
+}
+
+#[test]
+fn the_local_pointer_is_hidden_while_it_is_captured() {
+    let Some(mut desk) = Desk::new() else {
+        return;
+    };
+    // Of the server's own pointer there is no picture; 68 is the left arrow of the font.
+    let conn = desk.user.connection();
+    conn.xfixes_query_version(5, 0).unwrap().reply().unwrap();
+    let (font, cursor) = (conn.generate_id().unwrap(), conn.generate_id().unwrap());
+    conn.open_font(font, b"cursor").unwrap();
+    let made = conn.create_glyph_cursor(cursor, font, font, 68, 69, 0, 0, 0, !0, !0, !0);
+    made.unwrap().check().unwrap();
+    let aux = ChangeWindowAttributesAux::new().cursor(cursor);
+    conn.change_window_attributes(desk.user.root(), &aux)
+        .unwrap();
+    desk.user.move_to(PLACE.0 + 100, PLACE.1 + 50).unwrap();
+    let is_visible = |user: &XInput| {
+        let image = user.connection().xfixes_get_cursor_image().unwrap();
+        let image = image.reply().unwrap().cursor_image;
+        image.iter().any(|pixel| pixel >> 24 != 0)
+    };
+    assert!(is_visible(&desk.user));
+    desk.window.capture_pointer();
+    desk.expect(&WindowEvent::PointerCaptured(true));
+    assert!(!is_visible(&desk.user));
+    desk.window.release_pointer(None);
+    wait_for("the pointer", || is_visible(&desk.user).then_some(()));
+}
+
+#[test]
+fn a_window_manager_that_gives_the_focus_to_another_window_ends_the_capture() {
+    let Some(mut desk) = Desk::new() else {
+        return;
+    };
+    if !desk.server.manage() {
+        return;
+    }
+    let managed = |app_id: &str| WindowConfig {
+        size: SIZE,
+        app_id: app_id.to_owned(),
+        display: Some(desk.server.display()),
+        ..WindowConfig::default()
+    };
+    let mut first = Window::open(&managed("lg-first"), Some(Backend::X11)).unwrap();
+    pump_event(&mut first, &WindowEvent::Focused(true));
+    first.capture_pointer();
+    first.grab_keyboard(true);
+    let both = [
+        WindowEvent::PointerCaptured(true),
+        WindowEvent::KeyboardGrabbed(true),
+    ];
+    pump(&mut first, "both", |_, e| {
+        both.iter().all(|b| e.contains(b))
+    });
+    desk.user.move_by(5, 6).unwrap();
+    pump_event(&mut first, &relative(5.0, 6.0));
+    let second = Window::open(&managed("lg-second"), Some(Backend::X11)).unwrap();
+    let told = pump_event(&mut first, &WindowEvent::Focused(false));
+    for end in [
+        WindowEvent::PointerCaptured(false),
+        WindowEvent::KeyboardGrabbed(false),
+    ] {
+        assert!(told.contains(&end), "{told:?}");
+    }
+    drop(second);
 }
 
 #[test]

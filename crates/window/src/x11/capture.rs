@@ -42,6 +42,9 @@ impl Devices {
     }
 }
 
+/// Most devices that are remembered; a user has a handful.
+const MAX_SOURCES: usize = 64;
+
 /// What is grabbed.
 pub(crate) struct Grabs {
     devices: Option<Devices>,
@@ -185,9 +188,9 @@ impl X11Window {
 
     /// Tries to capture the pointer.
     fn try_pointer(&mut self) -> Result<(), &'static str> {
-        if self.grabs.devices.is_none() {
+        let Some(devices) = self.grabs.devices else {
             return Err("the X server has no XInput 2");
-        }
+        };
         if !self.has_focus {
             return Err(NO_FOCUS);
         }
@@ -195,6 +198,9 @@ impl X11Window {
         let (conn, window) = (&self.conn, self.window);
         let mask = EventMask::BUTTON_PRESS | EventMask::BUTTON_RELEASE;
         let (mode, time) = (GrabMode::ASYNC, x11rb::CURRENT_TIME);
+        // A held button has made the server grab for us by XInput 2, which to the core protocol is somebody else's grab.
+        let sent = conn.xinput_xi_ungrab_device(time, devices.pointer);
+        note("ending a button's grab", sent.map(drop));
         let place = conn.query_pointer(window);
         let status = conn.grab_pointer(false, window, mask, mode, mode, window, cursor, time);
         let place = place.map_err(Into::into).and_then(|c| c.reply());
@@ -346,6 +352,9 @@ impl X11Window {
             screen.width_in_pixels.into(),
             screen.height_in_pixels.into(),
         );
+        if self.grabs.sources.len() == MAX_SOURCES {
+            self.grabs.sources.clear();
+        }
         self.grabs.sources.push(Source::new(id, info, screen));
         self.grabs.sources.last_mut()
     }
