@@ -10,6 +10,7 @@ pub mod config;
 pub mod console;
 pub mod guest_view;
 pub mod headless;
+pub mod input;
 pub mod memory;
 pub mod renderer;
 pub mod session;

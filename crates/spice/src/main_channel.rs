@@ -43,6 +43,15 @@ pub struct MouseModes {
 }
 
 impl MouseModes {
+    /// The modes of a machine that is in `current`, for tests of what listens to [`crate::Event::Mouse`].
+    pub fn new(supported: &[MouseMode], current: MouseMode) -> Self {
+        let bits = supported.iter().map(|mode| u32::from(mode.bit()));
+        Self {
+            supported: bits.fold(0, |all, bit| all | bit),
+            current: current.bit().into(),
+        }
+    }
+
     /// Tells whether the machine can be asked for `mode`.
     pub fn supports(self, mode: MouseMode) -> bool {
         self.supported & u32::from(mode.bit()) != 0
