@@ -22,7 +22,6 @@ const TEST_PACKAGES: &[&str] = &[
     "openbox",
     "openssl",
     "qemu-system-x86",
-    "spice-vdagent",
     "sway",
     "weston",
     "wl-clipboard",

@@ -1,49 +1,81 @@
-//! The program: starts the threads, passes messages between window and view, and ends cleanly.
+//! The program: starts the threads, passes messages between window, view, input and SPICE, and ends cleanly.
 
+mod view_thread;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clock::{Clock as _, MonotonicClock, Nanos};
 use relay::Waker;
+use spice::MouseModes;
 use window::{Window, WindowConfig, WindowEvent};
 
-use crate::config::{Screensaver, Settings};
+use crate::config::{Screensaver, Settings, Transport};
+use crate::console::Console;
 use crate::guest_view::SharedGuestView;
+use crate::input::{Action, Bind, InputModel, SpiceInput};
+use crate::machine::{End, Machine, MachineEvent, Outlets, Step};
 use crate::memory::Relay;
-use crate::renderer::choose;
-use crate::session::{Preferences, Session, WindowCommand};
+use crate::session::{Preferences, WindowCommand};
 use crate::stats::Stats;
-use crate::view::{LogRation, Reports, View, ViewCommand, ViewReport};
+use crate::view::{ViewCommand, ViewReport};
+use view_thread::{Pictures, ViewThread};
 
 /// The main thread looks at the signals at least this often.
-const SIGNAL_LOOK: Duration = Duration::from_millis(250);
+const SIGNAL_LOOK: Nanos = Nanos::from_millis(250);
 
 /// The view is told of the user's input this often at most; it stays alert for longer.
 const ALERT_INTERVAL: Nanos = Nanos::from_millis(20);
 
-/// Runs the client with a window until it is closed or a signal comes.
+/// Runs the client with a window until it is closed, the virtual machine ends or a signal comes.
 ///
 /// # Errors
 /// If the memory cannot be opened, no window can be shown, or the display server goes away.
 pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
-    let relay = Relay::open(settings)?;
+    let relay = match settings.app.transport {
+        Transport::Lgmp => Some(Relay::open(settings)?),
+        Transport::Spice => None,
+    };
+    let waker = Waker::new().context("making the view's waker")?;
+    let console = settings.spice.enable.then(|| Console::new(waker.clone()));
     let mut window = Window::open(&window_config(settings), None)?;
-    // The guest's pointer is drawn in the picture; a second one over it would only confuse.
-    window.set_cursor_visible(false);
     if settings.win.screensaver == Screensaver::HeldOff && !window.set_idle_inhibited(true) {
         tracing::warn!("the display server cannot keep the screen on (win:noScreensaver)");
     }
-    let waker = Waker::new().context("making the view's waker")?;
-    let view = start_view(settings, relay, &window, &waker)?;
-    let result = pass_messages(&mut window, &view, &waker, is_over);
-    let _ = view.commands.send(ViewCommand::Quit);
-    waker.wake();
-    if view.thread.join().is_err() {
-        tracing::error!("the view thread panicked");
-    }
+    let guest = SharedGuestView::default();
+    let pictures = Pictures {
+        relay,
+        console: console.clone(),
+        guest: guest.clone(),
+    };
+    let view = ViewThread::start(settings, pictures, &window, &waker)?;
+    let machine = match console {
+        Some(console) => {
+            let window_waker = window.waker();
+            let outlets = Outlets {
+                console,
+                agent: Arc::new(|_| ()),
+                wake: Arc::new(move || window_waker.wake()),
+            };
+            Machine::new(settings, outlets, MonotonicClock.now())?
+        }
+        None => None,
+    };
+    let mut app = App {
+        input: InputModel::new(settings.input.model),
+        actions: Vec::with_capacity(64),
+        next_alert: Nanos::ZERO,
+        modes: None,
+        notice: None,
+        is_done: false,
+        window,
+        view,
+        machine,
+        guest,
+    };
+    let result = app.run(is_over);
+    app.end();
     result
 }
 
@@ -55,6 +87,8 @@ pub(crate) fn preferences(settings: &Settings) -> Preferences {
         alerts: settings.win.alerts,
         quick_splash: settings.win.quick_splash,
         auto_screensaver: settings.win.screensaver == Screensaver::OnRequest,
+        console: settings.spice.display,
+        has_relay: settings.app.transport == Transport::Lgmp,
         ..Preferences::default()
     }
 }
@@ -81,116 +115,220 @@ fn window_config(settings: &Settings) -> WindowConfig {
     }
 }
 
-/// The main thread's side of the view thread.
-struct ViewThread {
-    commands: Sender<ViewCommand>,
-    reports: Receiver<ViewReport>,
-    thread: JoinHandle<()>,
+/// The main thread.
+struct App {
+    window: Window,
+    view: ViewThread,
+    /// `None` without SPICE.
+    machine: Option<Machine>,
+    guest: SharedGuestView,
+    input: InputModel,
+    /// What the input wants done; empty between two events.
+    actions: Vec<Action>,
+    next_alert: Nanos,
+    /// The mouse modes, which are told before the channel for them opens.
+    modes: Option<MouseModes>,
+    notice: Option<&'static str>,
+    is_done: bool,
 }
 
-fn start_view(
-    settings: &Settings,
-    relay: Relay,
-    window: &Window,
-    waker: &Waker,
-) -> anyhow::Result<ViewThread> {
-    let (commands, for_view) = channel();
-    let (to_main, reports) = channel();
-    let window_waker = window.waker();
-    let failed = (to_main.clone(), window_waker.clone());
-    let (surface, size) = (window.surface(), window.buffer_size());
-    let mut session = Session::new(preferences(settings));
-    session.window_changed(size, window.scale());
-    let stats = stats(settings)?;
-    let (settings, waker) = (settings.clone(), waker.clone());
-    let body = move || {
-        // A context belongs to the thread that made it.
-        match choose(&settings, &surface, size) {
-            Ok(renderer) => {
-                tracing::info!("renderer: {}", renderer.describe());
-                let reports = Reports {
-                    sender: to_main,
-                    wake: Box::new(move || window_waker.wake()),
-                };
-                View {
-                    relay: Some(relay),
-                    console: None,
-                    waker,
-                    session,
-                    guest: SharedGuestView::default(),
-                    renderer,
-                    commands: for_view,
-                    reports,
-                    stats,
-                    ration: LogRation::default(),
-                }
-                .run();
+impl App {
+    fn run(&mut self, is_over: &AtomicBool) -> anyhow::Result<()> {
+        let mut events = Vec::with_capacity(64);
+        while !self.is_done && !is_over.load(Ordering::Relaxed) {
+            let now = MonotonicClock.now();
+            self.step_machine(now)?;
+            let tick = self.input.tick(&self.guest.get(), now, &mut self.actions);
+            self.carry_out(now);
+            let retry = self.machine.as_ref().and_then(Machine::deadline);
+            let next = [tick, retry].into_iter().flatten().min();
+            let left = next.map_or(SIGNAL_LOOK, |at| (at - now).max(Nanos::ZERO));
+            let timeout = left.min(SIGNAL_LOOK).to_duration();
+            events.clear();
+            self.window.dispatch(Some(timeout), &mut events)?;
+            let now = MonotonicClock.now();
+            for event in &events {
+                self.window_event(event, now);
             }
-            Err(error) => {
-                let _ = failed.0.send(ViewReport::Failed(error));
-                failed.1.wake();
-            }
+            self.take_reports(now)?;
+            self.take_machine_events(now);
         }
-    };
-    let thread = std::thread::Builder::new()
-        .name("view".into())
-        .spawn(body)
-        .context("starting the view thread")?;
-    Ok(ViewThread {
-        commands,
-        reports,
-        thread,
-    })
-}
+        Ok(())
+    }
 
-fn pass_messages(
-    window: &mut Window,
-    view: &ViewThread,
-    waker: &Waker,
-    is_over: &AtomicBool,
-) -> anyhow::Result<()> {
-    let mut events = Vec::with_capacity(64);
-    let mut next_alert = Nanos::ZERO;
-    while !is_over.load(Ordering::Relaxed) {
-        events.clear();
-        window.dispatch(Some(SIGNAL_LOOK), &mut events)?;
-        for event in &events {
-            let command = match *event {
-                WindowEvent::CloseRequested => return Ok(()),
-                WindowEvent::Resized { buffer, scale } => ViewCommand::Resized(buffer, scale),
-                WindowEvent::Exposed => ViewCommand::Exposed,
-                WindowEvent::PresenterReady => ViewCommand::Ready,
-                WindowEvent::PointerMoved(_)
-                | WindowEvent::Button { .. }
-                | WindowEvent::Wheel { .. }
-                | WindowEvent::Key { .. } => {
-                    // The guest will answer: the view looks closely for a while.
-                    let now = MonotonicClock.now();
-                    if now >= next_alert {
-                        next_alert = now + ALERT_INTERVAL;
-                        waker.wake();
+    /// Leaves nothing pressed and nothing open.
+    fn end(&mut self) {
+        self.input.release_all(&mut self.actions);
+        self.carry_out(MonotonicClock.now());
+        if let Some(machine) = &mut self.machine {
+            machine.close();
+        }
+    }
+
+    fn window_event(&mut self, event: &WindowEvent, now: Nanos) {
+        match *event {
+            WindowEvent::CloseRequested => self.is_done = true,
+            WindowEvent::Resized { buffer, scale } => {
+                self.view.send(ViewCommand::Resized(buffer, scale));
+            }
+            WindowEvent::Exposed => self.view.send(ViewCommand::Exposed),
+            WindowEvent::PresenterReady => self.view.send(ViewCommand::Ready),
+            WindowEvent::PointerMoved(_)
+            | WindowEvent::RelativeMotion { .. }
+            | WindowEvent::Button { .. }
+            | WindowEvent::Wheel { .. }
+            | WindowEvent::Key { .. }
+                if now >= self.next_alert =>
+            {
+                // The guest will answer: the view looks closely for a while.
+                self.next_alert = now + ALERT_INTERVAL;
+                self.view.alert();
+            }
+            _ => {}
+        }
+        let (view, scale) = (self.guest.get(), self.window.scale());
+        self.input
+            .window_event(event, &view, scale, now, &mut self.actions);
+        self.carry_out(now);
+    }
+
+    /// Does what the input wants.
+    fn carry_out(&mut self, now: Nanos) {
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Spice(command) => {
+                    if let Some(machine) = &self.machine {
+                        machine.send(command);
                     }
-                    continue;
                 }
-                _ => continue,
-            };
-            let _ = view.commands.send(command);
-            waker.wake();
+                Action::SetPointer(point) => self.view.send(ViewCommand::SetPointer(point)),
+                Action::CapturePointer => self.window.capture_pointer(),
+                Action::ReleasePointer(to) => self.window.release_pointer(to),
+                Action::GrabKeyboard(is_on) => self.window.grab_keyboard(is_on),
+                Action::ShowLocalPointer(is_shown) => self.window.set_cursor_visible(is_shown),
+                Action::Bind(bind) => self.bind(bind),
+                Action::Message(text) => self.view.send(ViewCommand::Message(text)),
+                Action::Help(lines) => self.view.send(ViewCommand::Panel(lines)),
+                Action::Reconnect => {
+                    if let Some(machine) = &mut self.machine {
+                        machine.life().wanted(now);
+                    }
+                }
+            }
         }
-        while let Ok(report) = view.reports.try_recv() {
+        self.actions = actions;
+    }
+
+    fn bind(&mut self, bind: Bind) {
+        match bind {
+            Bind::FullScreen => {
+                let is_full = self.window.is_full_screen();
+                self.window.set_full_screen(!is_full);
+            }
+            Bind::Video => self.view.send(ViewCommand::ToggleVideo),
+            Bind::Rotate => self.view.send(ViewCommand::Rotate),
+            Bind::Rates => self.view.send(ViewCommand::ToggleRates),
+            Bind::Quit => self.is_done = true,
+        }
+    }
+
+    fn take_reports(&mut self, now: Nanos) -> anyhow::Result<()> {
+        while let Some(report) = self.view.next_report() {
+            let view = self.guest.get();
             match report {
                 ViewReport::Failed(error) => return Err(error),
-                ViewReport::Window(WindowCommand::Resize(size)) => window.request_size(size),
-                ViewReport::Window(WindowCommand::DemandAttention) => window.request_attention(),
-                ViewReport::Window(WindowCommand::KeepScreenOn(is_on)) => {
-                    window.set_idle_inhibited(is_on);
+                ViewReport::Window(WindowCommand::Resize(size)) => self.window.request_size(size),
+                ViewReport::Window(WindowCommand::DemandAttention) => {
+                    self.window.request_attention();
                 }
-                ViewReport::WantConsole(_)
-                | ViewReport::ViewChanged
-                | ViewReport::PointerSet(_)
-                | ViewReport::HostAlive(_) => {}
+                ViewReport::Window(WindowCommand::KeepScreenOn(is_on)) => {
+                    self.window.set_idle_inhibited(is_on);
+                }
+                ViewReport::WantConsole(is_wanted) => {
+                    if let Some(machine) = &mut self.machine {
+                        machine.show_display(is_wanted);
+                    }
+                }
+                ViewReport::ViewChanged => {
+                    self.input.view_changed(&view, now, &mut self.actions);
+                }
+                ViewReport::PointerSet(is_there) => {
+                    self.input
+                        .realigned(is_there, &view, now, &mut self.actions);
+                }
+                ViewReport::HostAlive(is_alive) => {
+                    if let Some(machine) = &mut self.machine {
+                        machine.life().host(is_alive, view.uuid, now);
+                    }
+                }
+            }
+            self.carry_out(now);
+        }
+        Ok(())
+    }
+
+    /// Does what is due with the connection.
+    fn step_machine(&mut self, now: Nanos) -> anyhow::Result<()> {
+        let Some(machine) = &mut self.machine else {
+            return Ok(());
+        };
+        while let Some(step) = machine.step(now) {
+            match step {
+                Step::Quit => {
+                    tracing::info!("the virtual machine has ended (app:onVmExit=quit)");
+                    self.is_done = true;
+                }
+                Step::Fail(why) => bail!(why),
+                Step::Tell(text) => {
+                    tracing::warn!("{text}");
+                    self.view.send(ViewCommand::Message(text));
+                }
+                Step::Connect | Step::Close => {}
+            }
+        }
+        let notice = machine.life().notice();
+        if notice != self.notice {
+            self.notice = notice;
+            let text = notice.map(str::to_owned);
+            self.view.send(ViewCommand::Notice(text));
+        }
+        Ok(())
+    }
+
+    fn take_machine_events(&mut self, now: Nanos) {
+        while let Some(event) = self.machine.as_mut().and_then(|m| m.next_event(now)) {
+            match event {
+                MachineEvent::Ready | MachineEvent::Uuid(_) => {}
+                MachineEvent::Inputs(true) => {
+                    self.tell_input(SpiceInput::Ready, now);
+                    if let Some(modes) = self.modes {
+                        self.tell_input(SpiceInput::Mouse(modes), now);
+                    }
+                }
+                MachineEvent::Inputs(false) => self.tell_input(SpiceInput::Lost, now),
+                MachineEvent::Mouse(modes) => {
+                    self.modes = Some(modes);
+                    self.tell_input(SpiceInput::Mouse(modes), now);
+                }
+                MachineEvent::Locks(locks) => self.tell_input(SpiceInput::Locks(locks), now),
+                MachineEvent::Ended(end) => {
+                    self.modes = None;
+                    self.tell_input(
+                        match end {
+                            End::TakenOver => SpiceInput::TakenOver,
+                            _ => SpiceInput::Lost,
+                        },
+                        now,
+                    );
+                }
             }
         }
     }
-    Ok(())
+
+    fn tell_input(&mut self, event: SpiceInput, now: Nanos) {
+        let view = self.guest.get();
+        self.input.spice_event(event, &view, now, &mut self.actions);
+        self.carry_out(now);
+    }
 }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use client::config::{self, Environment, Loaded};
-use client::headless::Guest;
-use client::{app, headless};
+use client::{app, unattended};
 
 /// Status of any failed start or lost connection, as existing users' scripts know it (options.md 5).
 const FAILED: u8 = 255;
@@ -47,7 +46,7 @@ fn run(loaded: &Loaded) -> anyhow::Result<()> {
     }
     let run = &loaded.settings.run;
     if run.headless || run.screenshot.is_some() {
-        headless::run(&loaded.settings, &is_over, Guest::default())
+        unattended::run(&loaded.settings, &is_over)
     } else {
         app::run(&loaded.settings, &is_over)
     }

@@ -96,6 +96,15 @@ pub fn load(
     loader.check_contradictions()?;
     let directories = loader.create_directories(environment)?;
     let settings = Settings::new(&loader.options, run);
+    if settings.spice.enable
+        && let Err(error) = settings.spice.address()
+    {
+        let message = format!(
+            "spice:host={} spice:port={}: {error}",
+            settings.spice.host, settings.spice.port
+        );
+        return Err(loader.fail(message, FAILED));
+    }
     loader
         .notices
         .extend(loader.options.notices_without_effect());

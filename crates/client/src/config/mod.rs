@@ -19,7 +19,7 @@ pub use settings::{
     AppSettings, EglSettings, InputSettings, OnVmExit, Renderer, RunSettings, Screensaver,
     Screenshot, Settings, Transport, WinSettings,
 };
-pub use spice::{ConsolePolicy, Secret, SpiceSettings};
+pub use spice::{Secret, SpiceSettings};
 pub use table::table;
 
 #[cfg(test)]

@@ -3,15 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clock::Nanos;
 use ivshmem::Source;
 use options::Options;
 use picture::{BufferPoint, Rotation, ScaleFilter, Size, ViewOptions};
 
 use super::spice::SpiceSettings;
 use super::{check, keys};
+use crate::input;
 
 /// The longest poll interval that makes sense.
 const LONGEST_POLL_US: i64 = 1_000_000;
+
+/// The longest wait for the list of key binds that makes sense.
+const LONGEST_DELAY_MS: i64 = 60_000;
 
 /// Everything the client was told.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,8 +147,8 @@ pub struct EglSettings {
 /// Keyboard and pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputSettings {
-    /// `input:escapeKey` as an evdev code.
-    pub escape_key: u32,
+    /// What concerns the input model, of `input:…` and `spice:…`.
+    pub model: input::Preferences,
     /// `input:mouseRedraw`, or `win:jitRender` which needs it.
     pub mouse_redraw: bool,
 }
@@ -264,8 +269,32 @@ fn egl(options: &Options) -> EglSettings {
 
 fn input(options: &Options) -> InputSettings {
     let escape_key = options.text("input:escapeKey").and_then(keys::code);
-    InputSettings {
+    // Without SPICE its options act as off (section 4).
+    let with_spice = |name| options.bool("spice:enable") && options.bool(name);
+    let model = input::Preferences {
+        to_guest: with_spice("spice:input"),
         escape_key: escape_key.unwrap_or(keys::SCROLL_LOCK),
+        help_delay: Nanos::from_millis(
+            options
+                .int("input:helpMenuDelay")
+                .clamp(0, LONGEST_DELAY_MS),
+        ),
+        ignore_windows_keys: options.bool("input:ignoreWindowsKeys"),
+        release_on_focus_loss: options.bool("input:releaseKeysOnFocusLoss"),
+        capture_only: options.bool("input:captureOnly"),
+        capture_on_focus: options.bool("input:captureOnFocus"),
+        capture_on_start: with_spice("spice:captureOnStart"),
+        grab_keyboard: options.bool("input:grabKeyboard"),
+        grab_keyboard_on_focus: options.bool("input:grabKeyboardOnFocus"),
+        hide_cursor: options.bool("input:hideCursor"),
+        always_show_cursor: with_spice("spice:alwaysShowCursor"),
+        scale_cursor: with_spice("spice:scaleCursor"),
+        sensitivity: options.int("input:mouseSens").clamp(-9, 9) as i32,
+        smoothing: options.bool("input:mouseSmoothing"),
+        raw: options.bool("input:rawMouse"),
+    };
+    InputSettings {
+        model,
         mouse_redraw: options.bool("input:mouseRedraw") || options.bool("win:jitRender"),
     }
 }

@@ -6,17 +6,7 @@ use options::Options;
 use spice::Password;
 use spice::transport::{Address, AddressError};
 
-/// When the picture of SPICE is shown (`spice:display`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ConsolePolicy {
-    /// While no host application is alive.
-    #[default]
-    Auto,
-    /// Always.
-    Force,
-    /// Never.
-    Off,
-}
+use crate::session::ConsolePolicy;
 
 /// The SPICE connection. With `spice:enable=no` everything here acts as off.
 #[derive(Clone, Debug, PartialEq, Eq)]

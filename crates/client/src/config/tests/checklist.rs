@@ -153,8 +153,15 @@ fn item_5_invalid_value_that_nothing_repaired_fails_with_its_place() {
 #[test]
 fn item_6_escape_key_is_a_number_or_a_name() {
     let machine = Machine::new();
-    let key = |value: &str| machine.loaded(&["-m", value]).settings.input.escape_key;
-    assert_eq!(machine.loaded(&[]).settings.input.escape_key, 70);
+    let key = |value: &str| {
+        machine
+            .loaded(&["-m", value])
+            .settings
+            .input
+            .model
+            .escape_key
+    };
+    assert_eq!(machine.loaded(&[]).settings.input.model.escape_key, 70);
     assert_eq!(key("97"), 97);
     assert_eq!(key("KEY_RIGHTCTRL"), 97);
     assert_eq!(key("key_f12"), 88);
@@ -356,7 +363,7 @@ fn the_options_of_spice_and_clipboard_reach_the_settings() {
     assert!(spice.enable && !spice.input && !spice.wait_for_server);
     assert!(!spice.clipboard_to_vm && spice.clipboard_to_local);
     assert_eq!(spice.clipboard_max_bytes, 3 << 20);
-    assert_eq!(spice.display, ConsolePolicy::Force);
+    assert_eq!(spice.display, crate::session::ConsolePolicy::Force);
     assert_eq!(settings.app.on_vm_exit, OnVmExit::Wait);
     assert_eq!(settings.app.transport, Transport::Lgmp);
     for bad in ["spice:port=65536", "spice:port=-1", "clipboard:maxSize=0"] {

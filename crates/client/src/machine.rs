@@ -1,0 +1,289 @@
+//! The connection to the virtual machine by SPICE: made, kept and given up on the main thread, run on the crate's own.
+
+mod life;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use anyhow::Context as _;
+use clock::Nanos;
+use spice::agent::AgentEvent;
+use spice::inputs::Locks;
+use spice::transport::{Address, Client, Handle, Report};
+use spice::{ChannelKind, Command, Event, MouseModes, Password, SessionOptions};
+
+use crate::config::Settings;
+use crate::console::Console;
+
+pub use life::{End, Life, Rules, Step};
+
+/// What the main thread is told of a session.
+#[derive(Debug)]
+pub enum MachineEvent {
+    /// The session stands.
+    Ready,
+    /// The channel for keyboard and pointer opened, or closed.
+    Inputs(bool),
+    /// The mouse modes changed.
+    Mouse(MouseModes),
+    /// The guest's lights changed.
+    Locks(Locks),
+    /// Which machine it is.
+    Uuid([u8; 16]),
+    /// It is over.
+    Ended(End),
+}
+
+/// Where the parts of a session go that the main thread has nothing to do with.
+#[derive(Clone)]
+pub struct Outlets {
+    /// The picture and the pointer.
+    pub console: Console,
+    /// The guest's agent, on the SPICE thread; not to be kept waiting.
+    pub agent: Arc<dyn Fn(AgentEvent) + Send + Sync>,
+    /// Makes the main thread look.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// The connection to one virtual machine.
+pub struct Machine {
+    address: Address,
+    password: Password,
+    max_clipboard: usize,
+    outlets: Outlets,
+    life: Life,
+    client: Option<Client>,
+    /// The number of the session; what an earlier one still says is not heard.
+    session: u64,
+    sender: Sender<(u64, MachineEvent)>,
+    receiver: Receiver<(u64, MachineEvent)>,
+    shows_display: bool,
+    /// What the console was told last.
+    missing: Option<String>,
+}
+
+impl Machine {
+    /// Takes the settings; the first try is made by [`Self::step`]. `None` if SPICE is off.
+    ///
+    /// # Errors
+    /// If there can be no server at the address, or the file with the password cannot be read.
+    pub fn new(settings: &Settings, outlets: Outlets, now: Nanos) -> anyhow::Result<Option<Self>> {
+        let spice = &settings.spice;
+        if !spice.enable {
+            return Ok(None);
+        }
+        let address = spice
+            .address()
+            .with_context(|| format!("spice:host={} spice:port={}", spice.host, spice.port))?;
+        let password = spice.ticket().with_context(|| {
+            let file = spice.password_file.as_deref().unwrap_or("".as_ref());
+            format!("reading {}, named by spice:passwordFile", file.display())
+        })?;
+        if address.is_remote() {
+            tracing::warn!(
+                "{address} is another machine: what is typed, copied and shown crosses the network unencrypted; \
+                 a unix socket and ssh keep it private"
+            );
+        }
+        let rules = Rules {
+            wait_for_server: spice.wait_for_server,
+            on_vm_exit: settings.app.on_vm_exit,
+        };
+        let (sender, receiver) = channel();
+        Ok(Some(Self {
+            address,
+            password,
+            max_clipboard: spice.clipboard_max_bytes,
+            outlets,
+            life: Life::new(rules, now),
+            client: None,
+            session: 0,
+            sender,
+            receiver,
+            shows_display: false,
+            missing: None,
+        }))
+    }
+
+    /// The rules of this connection, and what is known of it.
+    pub fn life(&mut self) -> &mut Life {
+        &mut self.life
+    }
+
+    /// When [`Self::step`] has something to do by itself.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Nanos> {
+        self.life.deadline()
+    }
+
+    /// Gives commands to the session; `None` while there is none.
+    #[must_use]
+    pub fn handle(&self) -> Option<&Handle> {
+        self.client.as_ref().map(Client::handle)
+    }
+
+    /// Gives a command if there is a session. Never waits.
+    pub fn send(&self, command: Command) {
+        if let Some(handle) = self.handle()
+            && handle.send(command).is_err()
+        {
+            // The session ends by itself if the server takes nothing for five seconds.
+            tracing::debug!("the virtual machine does not keep up");
+        }
+    }
+
+    /// Opens or closes the channels of picture and pointer, now and in sessions to come.
+    pub fn show_display(&mut self, is_shown: bool) {
+        self.shows_display = is_shown;
+        self.send(Command::ShowDisplay(is_shown));
+    }
+
+    /// Does what is due; returns what the program has to do.
+    pub fn step(&mut self, now: Nanos) -> Option<Step> {
+        loop {
+            let Some(step) = self.life.step(now) else {
+                self.say_what_is_missing();
+                return None;
+            };
+            match step {
+                Step::Connect => {
+                    if let Err(error) = self.connect() {
+                        let end = End::Broken(format!("{error:#}"));
+                        self.life.ended(end, random(), now);
+                    }
+                }
+                Step::Close => {
+                    if let Some(handle) = self.handle() {
+                        handle.close();
+                    }
+                }
+                step => return Some(step),
+            }
+        }
+    }
+
+    /// The next event of the session in force.
+    pub fn next_event(&mut self, now: Nanos) -> Option<MachineEvent> {
+        loop {
+            let (session, event) = self.receiver.try_recv().ok()?;
+            if session != self.session {
+                continue;
+            }
+            match &event {
+                MachineEvent::Ready => self.life.ready(),
+                MachineEvent::Uuid(uuid) => self.life.server_uuid(*uuid),
+                MachineEvent::Ended(end) => {
+                    tracing::info!("SPICE: {end}");
+                    // Its thread is at its end.
+                    self.client = None;
+                    self.life.ended(end.clone(), random(), now);
+                }
+                _ => {}
+            }
+            return Some(event);
+        }
+    }
+
+    /// Releases everything and closes the session; waits half a second at most.
+    pub fn close(&mut self) {
+        self.client = None;
+    }
+
+    /// Where the machine's picture should be, the user reads why it is not.
+    fn say_what_is_missing(&mut self) {
+        let missing = match self.life.is_connected() {
+            true => None,
+            false => Some(match self.life.trouble() {
+                Some(trouble) => trouble.to_owned(),
+                None => format!(
+                    "Waiting for the virtual machine: SPICE server at {}",
+                    self.address
+                ),
+            }),
+        };
+        if missing != self.missing {
+            self.outlets.console.set_missing(missing.as_deref());
+            self.missing = missing;
+        }
+    }
+
+    fn connect(&mut self) -> anyhow::Result<()> {
+        self.client = None;
+        self.session += 1;
+        let options = SessionOptions {
+            password: self.password.clone(),
+            display: self.shows_display,
+            max_clipboard: self.max_clipboard,
+            ..SessionOptions::default()
+        };
+        tracing::debug!("SPICE: connecting to {}", self.address);
+        let (session, sender, outlets) = (self.session, self.sender.clone(), self.outlets.clone());
+        let report = move |report: Report<'_>| {
+            if let Some(event) = distribute(report, &outlets) {
+                // Nobody listens any more when the program ends.
+                let _ = sender.send((session, event));
+                (outlets.wake)();
+            }
+        };
+        let client = Client::connect(self.address.clone(), options, report);
+        self.client = Some(client.context("starting the SPICE thread")?);
+        Ok(())
+    }
+}
+
+/// Hands picture, pointer and the agent's words to whom they concern; returns what the main thread has to know. Runs on the SPICE thread.
+fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
+    let console = &outlets.console;
+    Some(match report {
+        Report::Event(Event::Display(event)) => {
+            console.display(&event);
+            return None;
+        }
+        Report::Event(Event::Cursor(event)) => {
+            console.cursor(&event);
+            return None;
+        }
+        Report::Event(Event::Channel { kind, state }) => {
+            tracing::debug!("SPICE: channel {kind:?}: {state:?}");
+            match kind {
+                ChannelKind::Display if state != spice::session::ChannelState::Open => {
+                    console.closed();
+                    return None;
+                }
+                ChannelKind::Inputs => {
+                    MachineEvent::Inputs(state == spice::session::ChannelState::Open)
+                }
+                _ => return None,
+            }
+        }
+        Report::Event(Event::Ready) => MachineEvent::Ready,
+        Report::Event(Event::Mouse(modes)) => MachineEvent::Mouse(modes),
+        Report::Event(Event::Locks(locks)) => MachineEvent::Locks(locks),
+        Report::Event(Event::Uuid(uuid)) => MachineEvent::Uuid(uuid),
+        Report::Event(Event::Agent(event)) => {
+            (outlets.agent)(event);
+            return None;
+        }
+        Report::Event(Event::Name(name)) => {
+            tracing::info!("SPICE: virtual machine \"{name}\"");
+            return None;
+        }
+        Report::Event(Event::Notice { severity, text }) => {
+            tracing::debug!(severity, "SPICE server: {text}");
+            return None;
+        }
+        Report::Event(_) => return None,
+        Report::Finished(outcome) => {
+            console.closed();
+            MachineEvent::Ended(End::from(outcome))
+        }
+    })
+}
+
+/// A number for waiting times, which need not be a good one.
+fn random() -> u32 {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos());
+    nanos.wrapping_mul(2_654_435_769)
+}

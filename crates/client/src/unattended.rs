@@ -1,0 +1,106 @@
+//! The client without a window, with or without SPICE: keeps the connection while [`headless`] works.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clock::{Clock as _, MonotonicClock};
+use relay::Waker;
+
+use crate::config::{Settings, Transport};
+use crate::console::Console;
+use crate::headless::{self, Guest};
+use crate::machine::{Machine, Outlets, Step};
+use crate::view::ViewReport;
+
+/// Signals and retries are looked at this often.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What wakes the thread that keeps the connection.
+enum Call {
+    /// Something happened in the session.
+    Session,
+    /// The channels of the picture are to be opened or closed.
+    WantConsole(bool),
+}
+
+/// Runs without a window until a signal comes, or until the screenshot is written.
+///
+/// # Errors
+/// As [`headless::run`], and if SPICE is the only source of pictures and cannot be one.
+pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
+    if settings.app.transport == Transport::Lgmp {
+        return headless::run(settings, is_over, Guest::default());
+    }
+    let console = Console::new(Waker::new().context("making the view's waker")?);
+    let (calls, called) = channel();
+    let ring = calls.clone();
+    let outlets = Outlets {
+        console: console.clone(),
+        agent: Arc::new(|_| ()),
+        wake: Arc::new(move || {
+            // Nobody listens any more at the end.
+            let _ = ring.send(Call::Session);
+        }),
+    };
+    let machine = Machine::new(settings, outlets, MonotonicClock.now())?
+        .context("app:transport=spice needs spice:enable")?;
+    let is_stopped = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let stop = &is_stopped;
+        let keeper = scope.spawn(move || keep(machine, &called, is_over, stop));
+        let guest = Guest {
+            has_relay: false,
+            console: Some(console),
+            report: Box::new(move |report| {
+                if let ViewReport::WantConsole(is_wanted) = report {
+                    let _ = calls.send(Call::WantConsole(is_wanted));
+                }
+            }),
+        };
+        let result = headless::run(settings, &is_stopped, guest);
+        is_stopped.store(true, Ordering::Relaxed);
+        let kept = keeper.join();
+        // Why there was no connection says more than that there was no picture.
+        kept.map_err(|_| anyhow::anyhow!("the thread of the connection panicked"))??;
+        result
+    })
+}
+
+/// Keeps the connection until `is_over` or `is_stopped`; says by `is_stopped` that there is no sense in going on.
+fn keep(
+    mut machine: Machine,
+    called: &Receiver<Call>,
+    is_over: &AtomicBool,
+    is_stopped: &AtomicBool,
+) -> anyhow::Result<()> {
+    let stop = || is_stopped.store(true, Ordering::Relaxed);
+    while !is_stopped.load(Ordering::Relaxed) {
+        if is_over.load(Ordering::Relaxed) {
+            stop();
+        }
+        let now = MonotonicClock.now();
+        while let Some(step) = machine.step(now) {
+            match step {
+                Step::Fail(why) => {
+                    stop();
+                    bail!(why);
+                }
+                Step::Quit => {
+                    tracing::info!("the virtual machine has ended (app:onVmExit=quit)");
+                    stop();
+                }
+                Step::Tell(text) => tracing::warn!("{text}"),
+                Step::Connect | Step::Close => {}
+            }
+        }
+        match called.recv_timeout(LOOK) {
+            Ok(Call::WantConsole(is_wanted)) => machine.show_display(is_wanted),
+            Ok(Call::Session) | Err(_) => {}
+        }
+        while machine.next_event(MonotonicClock.now()).is_some() {}
+    }
+    Ok(())
+}
