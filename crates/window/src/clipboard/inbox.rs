@@ -65,6 +65,12 @@ impl<T> Inbox<T> {
         self.ring();
     }
 
+    /// How many of a kind wait.
+    pub(super) fn count(&self, is_counted: impl Fn(&T) -> bool) -> usize {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.items.iter().filter(|item| is_counted(item)).count()
+    }
+
     /// What becomes readable when it rings.
     pub(super) fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
@@ -105,6 +111,7 @@ mod tests {
         for item in [1, 12, 3, 14] {
             inbox.push(item, |old| item > 10 && *old > 10);
         }
+        assert_eq!(inbox.count(|item| *item > 10), 1);
         let taken: Vec<_> = std::iter::from_fn(|| inbox.pop().unwrap()).collect();
         assert_eq!(taken, [1, 3, 14]);
         inbox.push(1, |_| false);

@@ -30,10 +30,7 @@ impl Focus {
     /// The seat whose keyboard is on the window.
     pub(super) fn seat<'a>(&self, seats: &'a Seats) -> Option<&'a WlSeat> {
         let focused = self.keyboard.as_ref()?;
-        let mut keyboards = seats.keyboards.iter();
-        keyboards
-            .find(|(_, keyboard)| keyboard == focused)
-            .map(|(seat, _)| seat)
+        seats.seat_of(focused)
     }
 }
 
@@ -79,6 +76,8 @@ impl Dispatch2<WlKeyboard, State> for KeyboardRole {
         _: &Connection,
         _: &QueueHandle<State>,
     ) {
+        let seat = state.seats.seat_of(keyboard);
+        state.selection.keyboard(seat, &event);
         let has_focus = state.focus.keyboard.as_ref() == Some(keyboard);
         match event {
             // The states of the lock keys come right behind; the focus is told after them.

@@ -19,4 +19,5 @@ mod window;
 
 pub(crate) use present::Presenter;
 pub(crate) use shell::Shell;
+pub(crate) use state::State;
 pub(crate) use window::WaylandWindow;

@@ -32,6 +32,7 @@ use super::shell::{Shell, lost};
 use super::state::{Quiet, State};
 use super::toplevel::{Role, Suggestion};
 use super::window::WaylandWindow;
+use crate::clipboard::wayland::Selection;
 use crate::geometry::{Scale, clamp_size};
 use crate::{Backend, WindowConfig, WindowError, WindowWaker};
 
@@ -75,6 +76,7 @@ impl WaylandWindow {
             seats: Seats::new(),
             focus: Focus::default(),
             grabs: Grabs::new(&globals, &handle),
+            selection: Selection::default(),
             activation: ActivationState::bind(&globals, &handle).ok(),
             idle_manager: globals.bind(&handle, 1..=1, Quiet).ok(),
             idle_inhibitor: None,

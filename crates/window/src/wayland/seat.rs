@@ -67,6 +67,12 @@ impl Seats {
     pub(super) fn entered(&self) -> Option<WlPointer> {
         self.entered.last().cloned()
     }
+
+    /// The seat that a keyboard belongs to.
+    pub(super) fn seat_of(&self, keyboard: &WlKeyboard) -> Option<&WlSeat> {
+        let mut keyboards = self.keyboards.iter();
+        keyboards.find(|(_, k)| k == keyboard).map(|(seat, _)| seat)
+    }
 }
 
 impl State {
@@ -133,7 +139,9 @@ impl SeatHandler for State {
         &mut self.seat_state
     }
 
-    fn new_seat(&mut self, _: &Connection, _: &QueueHandle<Self>, _: WlSeat) {}
+    fn new_seat(&mut self, _: &Connection, _: &QueueHandle<Self>, seat: WlSeat) {
+        self.selection.add_seat(&seat);
+    }
 
     fn new_capability(
         &mut self,
@@ -180,6 +188,7 @@ impl SeatHandler for State {
     fn remove_seat(&mut self, _: &Connection, _: &QueueHandle<Self>, seat: WlSeat) {
         self.remove_pointer(&seat);
         self.remove_keyboard(&seat);
+        self.selection.remove_seat(&seat);
     }
 }
 

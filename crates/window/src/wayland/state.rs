@@ -22,6 +22,7 @@ use super::seat::Seats;
 use super::shell::Shell;
 use super::toplevel::{OwnResize, Role, Suggestion};
 use crate::WindowEvent;
+use crate::clipboard::wayland::Selection;
 use crate::geometry::Scale;
 
 /// User data of objects whose events, if any, say nothing that matters here.
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(super) seats: Seats,
     pub(super) focus: Focus,
     pub(super) grabs: Grabs,
+    pub(crate) selection: Selection,
     pub(super) activation: Option<ActivationState>,
     pub(super) idle_manager: Option<ZwpIdleInhibitManagerV1>,
     pub(super) idle_inhibitor: Option<ZwpIdleInhibitorV1>,

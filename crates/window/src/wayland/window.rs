@@ -12,7 +12,7 @@ use super::open::set_limits;
 use super::shell::{Shell, lost};
 use super::state::{Quiet, State};
 use super::toplevel::OwnResize;
-use crate::clipboard::{Clipboard, ClipboardLimits, ClipboardSink};
+use crate::clipboard::{self, Clipboard, ClipboardLimits, ClipboardSink};
 use crate::{WindowError, WindowEvent, WindowWaker, grab};
 
 /// A window on a Wayland compositor.
@@ -153,13 +153,17 @@ impl WaylandWindow {
     /// See [`crate::Window::clipboard`].
     pub(crate) fn clipboard(
         &mut self,
-        _limits: ClipboardLimits,
-        _sink: ClipboardSink,
+        limits: ClipboardLimits,
+        sink: ClipboardSink,
     ) -> Result<Box<dyn Clipboard>, WindowError> {
-        Err(WindowError::Unsupported {
-            backend: crate::Backend::Wayland,
-            what: "a clipboard",
-        })
+        let state = &mut self.state;
+        let (conn, queue) = (&state.shell.conn, &state.shell.queue);
+        let (registry, seats) = (&state.registry, state.seat_state.seats());
+        let selection = &mut state.selection;
+        let clipboard =
+            clipboard::wayland::start(conn, queue, registry, seats, selection, limits, sink)?;
+        self.flush();
+        Ok(clipboard)
     }
 
     /// See [`crate::Window::set_cursor_visible`].
