@@ -25,6 +25,7 @@ use std::time::Duration;
 use clock::{Clock, MonotonicClock};
 use ivshmem::SharedMemory;
 use kvmfr::{SessionDescription, Version};
+use picture::FrameRect;
 
 use crate::translate::PointerUpdate;
 use frames::Frames;
@@ -161,7 +162,23 @@ impl Publisher {
     /// # Errors
     /// See [`PublishError`]. The damage of a frame that was not published is added to the next one's.
     pub fn publish(&mut self, image: &Image<'_>) -> Result<Published, PublishError> {
-        self.frames.publish(&self.shared, image, &self.pace)
+        self.frames.publish(&self.shared, image, None, &self.pace)
+    }
+
+    /// As [`Publisher::publish`], for tests of readers: the frame says that `rects` changed, which may be outside the
+    /// picture, empty, or on one another. Together they must cover the image's damage.
+    ///
+    /// They are left out where they would be wrong: if everything changed, or an earlier frame was not published.
+    ///
+    /// # Errors
+    /// As for [`Publisher::publish`].
+    pub fn publish_telling(
+        &mut self,
+        image: &Image<'_>,
+        rects: &[FrameRect],
+    ) -> Result<Published, PublishError> {
+        self.frames
+            .publish(&self.shared, image, Some(rects), &self.pace)
     }
 
     /// Publishes a change of the pointer; nothing if nothing changed.

@@ -112,6 +112,12 @@ pub(crate) fn damage_list(damage: &Damage, frame: Size) -> DamageList {
     DamageList::from_rects(rects.map(|r| kvmfr::Rect::new(r.x, r.y, r.width, r.height)))
 }
 
+/// Rectangles for a header as they are, whatever they are.
+pub(crate) fn raw_damage_list(rects: &[FrameRect]) -> DamageList {
+    let rects = rects.iter();
+    DamageList::from_rects(rects.map(|r| kvmfr::Rect::new(r.x, r.y, r.width, r.height)))
+}
+
 /// The way of combining that a shape names.
 const fn pointer_kind(kind: CursorKind) -> PointerKind {
     match kind {

@@ -54,9 +54,16 @@ impl DamageMode {
         Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
+    /// Tells whether what goes on the wire are [`Self::raw_rects`]: rectangles that no sane source would tell.
+    #[must_use]
+    pub const fn is_raw(self) -> bool {
+        matches!(self, Self::Overlap | Self::Invalid | Self::Zero)
+    }
+
     /// The rectangles that go on the wire for what `changed` in a picture of `size`; none stand for everything.
     ///
-    /// They may overlap, be empty, or lie outside: for tests that write frames themselves.
+    /// They may overlap, be empty, or lie outside, but cover what changed.
+    #[must_use]
     pub fn raw_rects(self, changed: &Damage, size: Size) -> Vec<FrameRect> {
         if changed.is_full() || matches!(self, Self::Full | Self::Null) {
             return Vec::new();

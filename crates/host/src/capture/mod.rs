@@ -8,7 +8,7 @@ mod wait;
 mod xcb;
 
 use clock::Nanos;
-use picture::{Damage, FrameLayout, GuestPoint};
+use picture::{Damage, FrameLayout, FrameRect, GuestPoint};
 use relay::publisher::Pixels;
 use relay::{PointerUpdate, Waker};
 
@@ -32,6 +32,8 @@ pub struct CapturedImage<'a> {
     pub pixels: Pixels<'a>,
     /// What changed since the image before.
     pub damage: &'a Damage,
+    /// What clients are told of it instead, for tests of clients; covers it.
+    pub told: Option<&'a [FrameRect]>,
 }
 
 /// Why a source has ended.

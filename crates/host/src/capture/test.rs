@@ -1,7 +1,7 @@
 //! The test pattern: a picture that moves by the clock, for tests, benchmarks and the demo.
 
 use clock::{Clock as _, MonotonicClock, Nanos};
-use picture::{Damage, FrameLayout, PixelFormat, PointerShape, PointerState, Transfer};
+use picture::{Damage, FrameLayout, FrameRect, PixelFormat, PointerShape, PointerState, Transfer};
 use relay::publisher::Pixels;
 use relay::{PointerUpdate, Waker};
 use testcard::{Pattern, pointer_position, pointer_shape};
@@ -21,6 +21,8 @@ pub struct TestCapture {
     pattern: Pattern,
     pixels: Vec<u8>,
     damage: Damage,
+    /// What `test:damage` tells of it, if that is not the damage itself.
+    told: Option<Vec<FrameRect>>,
     shape: Option<PointerShape>,
     interval: Nanos,
     next: Nanos,
@@ -38,6 +40,7 @@ impl TestCapture {
             pattern: pattern(settings, layout),
             pixels: vec![0; bytes_of(&layout)],
             damage: Damage::FULL,
+            told: None,
             shape: None,
             interval: Nanos(1_000_000_000 / i64::from(settings.frame_rate.max(1))),
             next: Nanos::ZERO,
@@ -59,7 +62,10 @@ impl TestCapture {
         let changed = self
             .pattern
             .draw(&mut self.pixels, self.serial, now.0.unsigned_abs());
-        self.damage = self.settings.damage.told(&changed, layout.frame);
+        let mode = self.settings.damage;
+        self.damage = mode.told(&changed, layout.frame);
+        self.told = (mode.is_raw() && !self.damage.is_full())
+            .then(|| mode.raw_rects(&changed, layout.frame));
         if std::mem::take(&mut self.must_show_all) {
             self.damage = Damage::FULL;
         }
@@ -112,6 +118,7 @@ impl Capture for TestCapture {
             layout: *self.pattern.layout(),
             pixels: Pixels::Private(&self.pixels),
             damage: &self.damage,
+            told: self.told.as_deref(),
         }))
     }
 

@@ -183,12 +183,18 @@ fn publish(
     stats: &mut Option<Stats>,
 ) -> Result<(), PublishError> {
     let start = MonotonicClock.now();
-    let result = stage.publisher().publish(&Image {
+    let published = Image {
         layout: image.layout,
         pixels: image.pixels,
         damage: image.damage,
         flags: FrameFlags::empty(),
-    });
+    };
+    let mut publisher = stage.publisher();
+    let result = match image.told {
+        Some(rects) => publisher.publish_telling(&published, rects),
+        None => publisher.publish(&published),
+    };
+    drop(publisher);
     if let Some(stats) = stats {
         stats.frame(image.damage, MonotonicClock.now() - start, &result);
     }

@@ -7,7 +7,7 @@ use kvmfr::{
     FRAME_BLOCKS, FRAME_QUEUE, FrameFlags, FrameHeader, MAX_FRAME_HEADER_BYTES, Version, wire,
 };
 use lgmp::Block;
-use picture::{Damage, Size};
+use picture::{Damage, FrameRect, Size};
 
 use super::PublishError;
 use super::copy::{Transfer, WritePointer};
@@ -84,8 +84,11 @@ impl Frames {
         &mut self,
         shared: &Shared,
         image: &Image<'_>,
+        told: Option<&[FrameRect]>,
         pace: &Pace,
     ) -> Result<Published, PublishError> {
+        // They say nothing of what an earlier frame still owes.
+        let told = told.filter(|_| self.owed.is_none());
         let mut header = self.describe(shared, image)?;
         let has_room = || shared.session().frames.pending() < FRAME_QUEUE.length;
         if !wait_until(&*pace.clock, pace.patience, has_room) {
@@ -98,7 +101,7 @@ impl Frames {
             .get(index)
             .ok_or(PublishError::SessionLost)?;
         let pixels = FrameBlock::new(shared, block)?;
-        let recipients = self.post(shared, &mut header, block, &pixels, pace)?;
+        let recipients = self.post(shared, &mut header, told, block, &pixels, pace)?;
         let transfer = Transfer {
             pixels: image.pixels,
             src_pitch: image.layout.pitch_bytes as usize,
@@ -156,6 +159,7 @@ impl Frames {
         &mut self,
         shared: &Shared,
         header: &mut FrameHeader,
+        told: Option<&[FrameRect]>,
         block: Block,
         pixels: &FrameBlock<'_>,
         pace: &Pace,
@@ -168,7 +172,10 @@ impl Frames {
         header.serial = self.serial;
         header.format_version = self.format_version;
         let frame = Size::new(header.frame.width, header.frame.height);
-        header.damage = translate::damage_list(&self.owed, frame);
+        header.damage = match told {
+            Some(rects) if !self.owed.is_full() => translate::raw_damage_list(rects),
+            _ => translate::damage_list(&self.owed, frame),
+        };
         header.flags |= self.owed_flags;
         pixels.pointer.reset();
         let mut buffer = [0; MAX_FRAME_HEADER_BYTES];

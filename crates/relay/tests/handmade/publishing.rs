@@ -14,14 +14,14 @@ use picture::{
 };
 use relay::PointerUpdate;
 use relay::publisher::{
-    ClientRequest, Image as Picture, Pixels, Publisher, PublisherOptions, Service,
+    ClientRequest, Image as Picture, Pixels, PublishError, Publisher, PublisherOptions, Service,
 };
 use testkit::handmade::table::{FRAMES, POINTER, QueueKind, SESSION_ID};
 use testkit::handmade::{
     Frame, HDR, HDR_PQ, Image, MEMORY_BYTES, POSITION, Pointer, SHAPE, Slot, Subscriber, VISIBLE,
-    Wire, catalogue,
+    Wire, catalogue, damage_lists,
 };
-use testkit::played::{self, Queue};
+use testkit::played::{self, Queue, Seat};
 
 use super::rig::{self, copy, fresh};
 
@@ -108,21 +108,38 @@ impl Stage {
     }
 
     pub(crate) fn publish(&mut self, frame: &Frame) {
-        let mut damage = Damage::NONE;
-        for [x, y, width, height] in frame.damage.iter().copied() {
-            damage.add(FrameRect::new(x, y, width, height));
-        }
-        let image = Picture {
+        let damage = damage_of(frame);
+        let image = self.picture(frame, &damage);
+        self.publisher.publish(&image).unwrap();
+    }
+
+    /// Publishes a frame whose rectangles are told as they are.
+    fn tell(&mut self, frame: &Frame) -> Result<(), PublishError> {
+        let damage = damage_of(frame);
+        let image = self.picture(frame, &damage);
+        let told = self.publisher.publish_telling(&image, &rects_of(frame));
+        told.map(drop)
+    }
+
+    fn picture<'a>(&self, frame: &'a Frame, damage: &'a Damage) -> Picture<'a> {
+        Picture {
             layout: layout(self.image.wire, frame),
             pixels: Pixels::Private(&frame.pixels),
-            damage: if frame.damage.is_empty() {
-                &Damage::FULL
-            } else {
-                &damage
-            },
+            damage,
             flags: FrameFlags::from_bits_retain(frame.flags),
-        };
-        self.publisher.publish(&image).unwrap();
+        }
+    }
+
+    /// The next frame that a client finds is in a block and says what `frame` does.
+    fn expect_frame(&mut self, seat: &mut Seat, index: usize, frame: &Frame, when: &str) {
+        let frames = self.queue(FRAMES);
+        let message = frames.peek(self.shared(), *seat).unwrap();
+        assert_eq!(message, Some(self.image.frame_slot(index).into()), "{when}");
+        frames.done(self.shared(), seat).unwrap();
+        let block = self.image.layout().frames[index];
+        let start = block.offset as usize;
+        self.image.frames[index] = Some(frame.clone());
+        self.assert_values(start..start + block.size as usize, Some(frame), when);
     }
 
     fn point(&mut self, pointer: &Pointer, is_visible: bool) {
@@ -186,6 +203,25 @@ impl Stage {
             );
         }
     }
+}
+
+/// The rectangles as damage; none are everything.
+fn damage_of(frame: &Frame) -> Damage {
+    if frame.damage.is_empty() {
+        return Damage::FULL;
+    }
+    let mut damage = Damage::NONE;
+    rects_of(frame)
+        .into_iter()
+        .for_each(|rect| damage.add(rect));
+    damage
+}
+
+fn rects_of(frame: &Frame) -> Vec<FrameRect> {
+    let rects = frame.damage.iter();
+    rects
+        .map(|&[x, y, width, height]| FrameRect::new(x, y, width, height))
+        .collect()
 }
 
 fn layout(wire: Wire, frame: &Frame) -> FrameLayout {
@@ -277,17 +313,7 @@ fn check_frame(wire: Wire, kind: u32, rotation: u32) {
         };
         let frame = frame.damaged(&rects);
         stage.publish(&frame);
-        let message = frames.peek(stage.shared(), seat).unwrap();
-        assert_eq!(
-            message,
-            Some(stage.image.frame_slot(index).into()),
-            "{when}"
-        );
-        frames.done(stage.shared(), &mut seat).unwrap();
-        let block = stage.image.layout().frames[index];
-        let start = block.offset as usize;
-        stage.image.frames[index] = Some(frame.clone());
-        stage.assert_values(start..start + block.size as usize, Some(&frame), &when);
+        stage.expect_frame(&mut seat, index, &frame, &when);
     }
     stage.image.queues[0].subscribers = vec![Subscriber {
         bit: 0,
@@ -300,6 +326,55 @@ fn check_frame(wire: Wire, kind: u32, rotation: u32) {
     let slots = [0, 1].map(|index| stage.image.frame_slot(index));
     stage.image.queues[0].slots = (0..).zip(slots).collect();
     stage.assert_session(&when);
+}
+
+#[test]
+fn rectangles_that_no_sane_host_would_tell_are_told_as_they_are() {
+    for wire in Wire::ALL {
+        for (list, rects) in damage_lists((19, 7)) {
+            let when = format!("{wire:?}, damage {list}");
+            let mut stage = Stage::new(wire);
+            let mut seat = stage.queue(FRAMES).subscribe(stage.shared(), 1).unwrap();
+            let first = Frame {
+                format_version: 0,
+                ..Frame::new(1, (19, 7), 0)
+            };
+            // A first frame is everything, whatever is told.
+            stage.tell(&first.clone().damaged(&rects)).unwrap();
+            stage.expect_frame(&mut seat, 0, &first, &when);
+            let second = first.after(&rects, 1);
+            stage.tell(&second).unwrap();
+            // Everything has only one way to be said.
+            let is_all = ["none", "whole", "too-many"].contains(&list);
+            let second = if is_all { second.damaged(&[]) } else { second };
+            stage.expect_frame(&mut seat, 1, &second, &when);
+        }
+    }
+}
+
+#[test]
+fn what_a_lost_frame_owes_is_not_hidden_by_what_is_told_of_the_next() {
+    let mut stage = Stage::new(Wire::V20);
+    let mut seat = stage.queue(FRAMES).subscribe(stage.shared(), 1).unwrap();
+    let first = Frame {
+        format_version: 0,
+        ..Frame::new(1, (19, 7), 0)
+    };
+    stage.tell(&first).unwrap();
+    let second = first.after(&[[0, 0, 0, 0], [2, 2, 2, 2]], 1);
+    stage.tell(&second).unwrap();
+    // Both blocks are held, so this one is refused.
+    let third = second.after(&[[9, 4, 2, 2], [0, 0, 0, 0]], 2);
+    assert!(stage.tell(&third).is_err());
+    stage.expect_frame(&mut seat, 0, &first, "the first");
+    stage.expect_frame(&mut seat, 1, &second, "the second");
+    let fourth = third.after(&[[0, 0, 1, 1], [0, 0, 0, 0]], 3);
+    stage.tell(&fourth).unwrap();
+    let owed = Frame {
+        serial: 2,
+        ..fourth.damaged(&[[9, 4, 2, 2], [0, 0, 1, 1]])
+    };
+    stage.expect_frame(&mut seat, 0, &owed, "the fourth");
 }
 
 #[test]

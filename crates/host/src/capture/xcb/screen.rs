@@ -100,6 +100,7 @@ impl Screen {
             layout: self.layout,
             pixels,
             damage,
+            told: None,
         }
     }
 }
