@@ -22,6 +22,7 @@ const TEST_PACKAGES: &[&str] = &[
     "openbox",
     "openssl",
     "qemu-system-x86",
+    "spice-vdagent",
     "sway",
     "weston",
     "wl-clipboard",

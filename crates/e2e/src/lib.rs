@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod hostile;
+pub mod machine_input;
 pub mod matrix;
 pub mod painted;
+pub mod spice_hands;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use testkit::guest::{GuestImage, GuestSpec};
+use testkit::machine::{Hardware, Machine};
 use testkit::programs::{self, SharedFile};
 
 /// TCG on two busy cores boots in 6 to 30 s.
@@ -26,14 +27,23 @@ fn a_guest_relays_its_screen_and_comes_back_after_being_killed() -> anyhow::Resu
     let programs: [&Path; 2] = [&host, &xsetroot];
     let spec = GuestSpec {
         programs: &programs,
+        has_x: true,
         script: SCRIPT,
+        ..GuestSpec::default()
     };
     let Some(image) = GuestImage::build(&spec)? else {
         return Ok(());
     };
     let shm = SharedFile::create(32)?;
     for boot in ["first", "second"] {
-        let mut guest = image.boot(shm.path())?;
+        let hardware = Hardware {
+            guest: Some(&image),
+            shared_memory: Some(shm.path()),
+            ..Hardware::default()
+        };
+        let Some(mut guest) = Machine::start(&hardware)? else {
+            return Ok(());
+        };
         guest.expect("GUEST: script ended", BOOT)?;
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("guest.png");

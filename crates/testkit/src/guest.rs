@@ -1,24 +1,36 @@
-//! A small Linux in a real virtual machine, with an X server and our host in it.
+//! A small Linux for a virtual machine: a Debian kernel and a RAM disk made of this machine's own programs.
 //!
-//! QEMU without KVM, a Debian kernel taken from its package, and an initial RAM disk made of this machine's own
-//! Xvfb, busybox and programs: nothing is downloaded but the kernel's package, and it boots in about six seconds.
+//! Nothing is downloaded but the kernel's package. What it is to do is written in shell; [`crate::machine`] boots it.
+
+mod kernel;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
-use crate::process::Process;
+use crate::process::run;
+use kernel::Kernel;
 
-/// What the guest runs first; `@PROGRAMS@` is replaced by the lines of [`GuestSpec::script`].
+/// What the guest runs first. `@MODULES@` is replaced by lines that load modules, `@X@` by those that start the X
+/// server, and `@PROGRAMS@` by [`GuestSpec::script`].
 const INIT: &str = include_str!("guest/init.sh");
 
+/// Starts the X server.
+const START_X: &str = include_str!("guest/x.sh");
+
 /// What a guest is made of.
+#[derive(Clone, Copy, Default)]
 pub struct GuestSpec<'a> {
     /// Programs of this machine that are put into the guest's PATH, with their libraries.
     pub programs: &'a [&'a Path],
-    /// Shell lines that run when the X server (`DISPLAY=:0`, 800 × 600) is up.
+    /// Further files or folders of this machine, and where they are in the guest.
+    pub files: &'a [(&'a Path, &'a str)],
+    /// Kernel modules that are loaded first; those kept of the kernel's package are listed in `guest/kernel.rs`.
+    pub modules: &'a [&'a str],
+    /// Start an X server (`DISPLAY=:0`, 800 × 600), and wait until it is up.
+    pub has_x: bool,
+    /// Shell lines that run at last.
     pub script: &'a str,
 }
 
@@ -28,177 +40,99 @@ pub struct GuestImage {
     kernel: PathBuf,
 }
 
-/// A running virtual machine.
-pub struct Guest {
-    process: Process,
-}
-
 impl GuestImage {
     /// Makes an image; `None`, loudly, if something that it needs is not on this machine.
     ///
     /// # Errors
     /// If making it fails.
     pub fn build(spec: &GuestSpec<'_>) -> anyhow::Result<Option<Self>> {
-        for program in [
+        let x_programs: &[&str] = if spec.has_x {
+            &["Xvfb", "xkbcomp"]
+        } else {
+            &[]
+        };
+        let tools = [
             "qemu-system-x86_64",
             "busybox",
             "cpio",
-            "Xvfb",
-            "xkbcomp",
             "apt-get",
             "dpkg",
-        ] {
+            "modprobe",
+        ];
+        for program in tools.iter().chain(x_programs) {
             if !crate::has_program(program, "virtual machine") {
                 return Ok(None);
             }
         }
-        let Some(kernel) = kernel()? else {
+        let Some(kernel) = Kernel::fetch()? else {
             return Ok(None);
         };
         let folder = tempfile::tempdir()?;
         let root = folder.path().join("root");
-        for path in ["bin", "proc", "sys", "dev", "tmp", "var/lib/xkb", "var/log"] {
+        let folders = ["bin", "proc", "sys", "dev", "run", "tmp", "etc", "var/log"];
+        for path in folders.iter().chain(&["var/lib/xkb", "lib/modules"]) {
             std::fs::create_dir_all(root.join(path))?;
         }
-        let init = root.join("init");
-        std::fs::write(&init, INIT.replace("@PROGRAMS@", spec.script))?;
-        run(Command::new("chmod").arg("755").arg(&init))?;
         let busybox = crate::find_program("busybox").context("busybox")?;
         std::fs::copy(&busybox, root.join("bin/busybox"))?;
         std::os::unix::fs::symlink("busybox", root.join("bin/sh"))?;
-        for name in ["Xvfb", "xkbcomp"] {
+        let init = INIT
+            .replace("@MODULES@", &load_modules(&root, &kernel, spec.modules)?)
+            .replace("@X@", if spec.has_x { START_X } else { "" })
+            .replace("@PROGRAMS@", spec.script);
+        std::fs::write(root.join("init"), init)?;
+        run(Command::new("chmod").arg("755").arg(root.join("init")))?;
+        for name in x_programs {
             install(
                 &root,
-                &crate::find_program(name).with_context(|| name.to_owned())?,
+                &crate::find_program(name).with_context(|| (*name).to_owned())?,
             )?;
         }
         for program in spec.programs {
             install(&root, program)?;
         }
-        let xkb = root.join("usr/share/X11");
-        std::fs::create_dir_all(&xkb)?;
-        run(Command::new("cp")
-            .args(["-rL", "/usr/share/X11/xkb"])
-            .arg(&xkb))?;
+        let xkb = (Path::new("/usr/share/X11/xkb"), "/usr/share/X11/xkb");
+        for (from, to) in spec.files.iter().chain(spec.has_x.then_some(&xkb)) {
+            copy(from, &root.join(to.trim_start_matches('/')))?;
+        }
         let pack = "find . | cpio --quiet -o -H newc > ../initrd";
         run(Command::new("sh").args(["-c", pack]).current_dir(&root))?;
         std::fs::remove_dir_all(&root)?;
-        Ok(Some(Self { folder, kernel }))
+        Ok(Some(Self {
+            kernel: kernel.image(),
+            folder,
+        }))
     }
 
-    /// Boots it with `shm` as its IVSHMEM device.
-    ///
-    /// # Errors
-    /// If QEMU cannot be started.
-    pub fn boot(&self, shm: &Path) -> anyhow::Result<Guest> {
-        let mib = std::fs::metadata(shm)?.len() >> 20;
-        let memory = format!(
-            "memory-backend-file,id=lg,mem-path={},size={mib}M,share=on",
-            shm.display()
-        );
-        let mut command = Command::new("qemu-system-x86_64");
-        command.args([
-            "-M",
-            "q35",
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max",
-            "-m",
-            "512",
-        ]);
-        command.args([
-            "-smp",
-            "2",
-            "-nographic",
-            "-no-reboot",
-            "-nodefaults",
-            "-serial",
-            "stdio",
-        ]);
-        command.arg("-kernel").arg(&self.kernel);
-        command
-            .arg("-initrd")
-            .arg(self.folder.path().join("initrd"));
-        command.args(["-append", "console=ttyS0 quiet panic=-1"]);
-        command.args(["-object", &memory, "-device", "ivshmem-plain,memdev=lg"]);
-        Ok(Guest {
-            process: Process::start(&mut command)?,
-        })
+    pub(crate) fn kernel(&self) -> &Path {
+        &self.kernel
+    }
+
+    pub(crate) fn ram_disk(&self) -> PathBuf {
+        self.folder.path().join("initrd")
     }
 }
 
-impl Guest {
-    /// The virtual machine's process; its output is the serial console.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
-    /// Waits until the console shows `text`.
-    ///
-    /// # Errors
-    /// If it does not within `limit`; the console's text is in the error.
-    pub fn expect(&mut self, text: &str, limit: Duration) -> anyhow::Result<()> {
-        if !self.process.prints(text, limit) {
-            bail!(
-                "the guest did not print \"{text}\":\n{}",
-                self.process.output()
-            );
+/// Puts modules into the RAM disk and returns the lines that load them.
+fn load_modules(root: &Path, kernel: &Kernel, names: &[&str]) -> anyhow::Result<String> {
+    let mut lines = String::new();
+    for name in names {
+        for file in kernel.module(name)? {
+            let to = Path::new("lib/modules").join(file.file_name().context("a module's name")?);
+            // Two may need the same third.
+            if !root.join(&to).exists() {
+                std::fs::copy(&file, root.join(&to))?;
+                lines.push_str(&format!("insmod /{}\n", to.display()));
+            }
         }
-        Ok(())
     }
+    Ok(lines)
 }
 
-/// The kernel of Debian's cloud package, unpacked into a folder that is kept between runs.
-fn kernel() -> anyhow::Result<Option<PathBuf>> {
-    let cache = std::env::temp_dir().join("looking-glass-testkit-kernel");
-    let find = || {
-        let entries = std::fs::read_dir(cache.join("boot")).ok()?;
-        let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        files.find(|path| path.to_string_lossy().contains("/vmlinuz-"))
-    };
-    if let Some(kernel) = find() {
-        return Ok(Some(kernel));
-    }
-    let depends = Command::new("apt-cache")
-        .args(["depends", "linux-image-cloud-amd64"])
-        .output()
-        .context("starting apt-cache")?;
-    let depends = String::from_utf8_lossy(&depends.stdout).into_owned();
-    let package = depends
-        .split_whitespace()
-        .find(|word| word.starts_with("linux-image-6"));
-    let Some(package) = package else {
-        crate::skip(
-            "virtual machine",
-            "apt knows no linux-image-cloud-amd64 (apt-get update?)",
-        );
-        return Ok(None);
-    };
-    let download = tempfile::tempdir()?;
-    let mut fetch = Command::new("apt-get");
-    fetch
-        .args(["-qq", "download", package])
-        .current_dir(download.path());
-    if let Err(error) = run(&mut fetch) {
-        crate::skip("virtual machine", &format!("{error:#}"));
-        return Ok(None);
-    }
-    // Unpacked beside and renamed, so that an interrupted run leaves nothing half done.
-    let tree = download.path().join("tree");
-    run(Command::new("sh")
-        .arg("-c")
-        .arg("dpkg -x *.deb tree")
-        .current_dir(download.path()))?;
-    std::fs::create_dir_all(cache.join("boot"))?;
-    let entries = std::fs::read_dir(tree.join("boot"))?.filter_map(Result::ok);
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("vmlinuz-"))
-    {
-        let partial = cache.join("partial");
-        std::fs::copy(entry.path(), &partial)?;
-        std::fs::rename(&partial, cache.join("boot").join(entry.file_name()))?;
-    }
-    Ok(find())
+/// Copies a file or folder, following links.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+    run(Command::new("cp").arg("-rL").arg(from).arg(to)).map(drop)
 }
 
 /// Copies a program into the PATH below `root`, and the libraries that ldd(1) lists to their own places.
@@ -223,15 +157,4 @@ fn install(root: &Path, program: &Path) -> anyhow::Result<()> {
         .split_whitespace()
         .filter(|word| word.starts_with('/'));
     paths.map(Path::new).try_for_each(|path| copy(path, path))
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("starting {command:?}"))?;
-    if !output.status.success() {
-        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
 }

@@ -11,6 +11,7 @@ pub mod golden;
 pub mod grab;
 pub mod guest;
 pub mod handmade;
+pub mod machine;
 pub mod paint;
 pub mod played;
 pub mod process;

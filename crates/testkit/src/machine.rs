@@ -27,7 +27,7 @@ pub struct Hardware<'a> {
     pub shared_memory: Option<&'a Path>,
     /// Its SPICE server, on a unix socket.
     pub spice: Option<Spice<'a>>,
-    /// Keyboard, mouse and tablet by virtio, beside those of a PC. The guest needs `virtio_input`.
+    /// Keyboard, mouse and tablet by virtio instead of those of a PC. The guest needs `virtio_input`.
     pub has_input: bool,
     /// The port of the SPICE agent. The guest needs `virtio_console`.
     pub has_agent: bool,
@@ -258,7 +258,11 @@ fn arguments(hardware: &Hardware<'_>, folder: &Path) -> anyhow::Result<Vec<OsStr
     if let Some(guest) = hardware.guest {
         arguments.extend(["-kernel".into(), guest.kernel().into()]);
         arguments.extend(["-initrd".into(), guest.ram_disk().into()]);
-        let append = "console=ttyS0 quiet panic=-1 mitigations=off";
+        let mut append = String::from("console=ttyS0 quiet panic=-1 mitigations=off");
+        if hardware.has_input {
+            // The PC's own keyboard follows the lights half a second late, and the server hears of both.
+            append += " i8042.nokbd i8042.noaux";
+        }
         arguments.extend(["-append".into(), append.into()]);
     }
     arguments.extend(hardware.arguments.iter().map(OsString::from));

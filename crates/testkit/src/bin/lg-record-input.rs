@@ -1,7 +1,8 @@
 //! Runs in a test's guest: prints every event of every input device, so that the test can compare them.
 //!
 //! A line is `INPUT DEVICE: TYPE CODE VALUE` with the numbers of linux/input-event-codes.h; DEVICE counts from 0. Before
-//! them comes `INPUT DEVICE is NAME` for each device, then `GUEST: recording`. Events that only group others are left out.
+//! them comes `INPUT DEVICE is NAME` for each device, then `GUEST: recording`. Of the events that only group others there is only the one
+//! that tells of a loss: more came at once than the kernel keeps for a reader, which is 64 events.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 /// struct input_event of linux/input.h on a 64-bit machine: a time of 16 bytes, type, code, value.
 const EVENT_BYTES: usize = 24;
 const EV_SYN: u16 = 0;
+const SYN_DROPPED: u16 = 3;
 const EV_MSC: u16 = 4;
 
 fn main() -> anyhow::Result<()> {
@@ -46,7 +48,8 @@ fn main() -> anyhow::Result<()> {
                 let half = |at: usize| u16::from_ne_bytes([event[at], event[at + 1]]);
                 let (kind, code) = (half(16), half(18));
                 let value = i32::from_ne_bytes([event[20], event[21], event[22], event[23]]);
-                if kind != EV_SYN && kind != EV_MSC {
+                let is_grouping = kind == EV_MSC || (kind == EV_SYN && code != SYN_DROPPED);
+                if !is_grouping {
                     lines += &format!("INPUT {number}: {kind} {code} {value}\n");
                 }
             }

@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first process of the test guest: mounts, X server, then what the test wants.
+# The first process of the test guest: mounts, modules, X server, a shell for the test, then what the test wants.
 /bin/busybox --install -s /bin
 export PATH=/bin:/usr/bin
 mount -t proc proc /proc
@@ -10,14 +10,16 @@ mount -t tmpfs shm /dev/shm
 mount -t tmpfs tmp /tmp
 mkdir -p /tmp/.X11-unix
 ip link set lo up 2>/dev/null
-Xvfb :0 -screen 0 800x600x24 -nolisten tcp -noreset -ac -extension SECURITY >/tmp/x.log 2>&1 &
-export DISPLAY=:0
-tries=0
-while [ ! -S /tmp/.X11-unix/X0 ] && [ $tries -lt 600 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-done
-echo "GUEST: X server up"
+@MODULES@
+@X@
+# Runs each line that comes over the second serial port, if there is one, and says with what status it ended.
+setsid sh -c '
+    stty raw -echo || exit
+    echo "GUEST: shell ready" >/dev/console
+    while read -r line; do
+        eval "$line" </dev/null
+        echo "LG-END $?"
+    done' </dev/ttyS1 >/dev/ttyS1 2>/dev/ttyS1 &
 @PROGRAMS@
 echo "GUEST: script ended"
 while true; do sleep 60; done

@@ -103,7 +103,13 @@ fn unpack(folder: &Path) -> anyhow::Result<PathBuf> {
     for name in MODULES {
         // The plan for a kernel that runs nothing yet: everything the module needs, it last.
         let plan = run(Command::new("modprobe")
-            .args(["--show-depends", "--ignore-install", "-C", "/dev/null", "-d"])
+            .args([
+                "--show-depends",
+                "--ignore-install",
+                "-C",
+                "/dev/null",
+                "-d",
+            ])
             .arg(&tree)
             .arg("-S")
             .arg(&version)
