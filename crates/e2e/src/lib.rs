@@ -4,10 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agent_guest;
 pub mod hostile;
 pub mod machine_input;
 pub mod matrix;
 pub mod painted;
+pub mod spice_clipboard;
 pub mod spice_hands;
 
 use std::path::{Path, PathBuf};
