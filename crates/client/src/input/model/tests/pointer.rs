@@ -350,3 +350,18 @@ fn places_that_are_no_numbers_are_ignored() {
     desk.move_to(100.0, f64::INFINITY);
     assert_eq!(desk.done(), []);
 }
+
+#[test]
+fn release_that_waits_behind_a_click_is_not_lost_with_the_focus() {
+    let mut desk = host_desk();
+    desk.press(29);
+    desk.move_to(100.0, 400.0);
+    desk.button(BTN_LEFT, true);
+    desk.button(BTN_LEFT, false);
+    desk.release(29);
+    assert!(desk.guest.has_anything_down());
+    desk.event(WindowEvent::Focused(false));
+    assert!(!desk.guest.has_anything_down());
+    desk.realigned(true);
+    assert!(!desk.guest.has_anything_down());
+}
