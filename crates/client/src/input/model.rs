@@ -343,7 +343,8 @@ impl InputModel {
             && self.keys.is_empty()
             && let Some(locks) = self.locks.take(self.preferences.escape_key)
         {
-            actions.push(Action::Spice(Command::SetLocks(locks)));
+            // Behind releases that wait behind a click.
+            self.out.key(Command::SetLocks(locks), actions);
         }
     }
 

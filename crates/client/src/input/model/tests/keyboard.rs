@@ -201,3 +201,23 @@ fn key_without_a_word_of_the_focus_brings_the_focus() {
     assert!(done.contains(&Action::CapturePointer));
     assert!(done.contains(&Action::GrabKeyboard(true)));
 }
+
+#[test]
+fn lock_states_wait_behind_releases_that_wait() {
+    let mut desk = Desk::new(Preferences {
+        release_on_focus_loss: false,
+        ..Preferences::default()
+    });
+    desk.view(|view| view.can_set_pointer = true);
+    desk.press(A);
+    desk.event(WindowEvent::Focused(false));
+    desk.event(WindowEvent::Locks(all_locks(true)));
+    desk.move_to(0.0, 300.0);
+    desk.button(BTN_LEFT, true);
+    desk.event(WindowEvent::Focused(true));
+    assert!(desk.guest.has_anything_down());
+    assert_eq!(desk.guest.locks.len(), 0);
+    desk.realigned(true);
+    assert_eq!(desk.guest.locks.len(), 1);
+    assert_eq!(desk.guest.faults, 0);
+}
