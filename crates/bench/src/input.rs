@@ -1,6 +1,8 @@
 //! `bench input`: from an event in the client's window to its message at the SPICE server, and what the clipboard costs
 //! the picture.
 
+pub mod event_path;
+
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,7 +111,7 @@ impl Desk {
             return Ok(None);
         };
         let painter = stage.paint(100)?;
-        let server = StandIn::start()?;
+        let server = StandIn::start(&std::env::current_exe()?)?;
         let socket = server.socket.display();
         let options = [
             "spice:enable=yes".to_owned(),
@@ -157,7 +159,7 @@ impl Desk {
 }
 
 /// Gives the keyboard to the largest window there is: nobody manages them here.
-fn focus(user: &XInput) -> anyhow::Result<()> {
+pub(crate) fn focus(user: &XInput) -> anyhow::Result<()> {
     let conn = user.connection();
     let tree = conn.query_tree(user.root())?.reply()?;
     let mut largest = (0_u32, user.root());

@@ -10,8 +10,12 @@ use bench::relay_bench::{self, RelayOptions};
 use clap::Parser;
 use clock::Nanos;
 use picture::Size;
+use testkit::allocations::Counting;
 use testkit::paint::{PaintOptions, Painter};
 use testkit::watch::Watcher;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// Measures the relay, or any other by painting on one X screen and watching another.
 #[derive(Parser)]

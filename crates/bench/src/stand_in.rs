@@ -73,14 +73,14 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts it.
+    /// Starts it; `bench` is the path of the benchmarks' program.
     ///
     /// # Errors
     /// If it does not come up.
-    pub fn start() -> anyhow::Result<Self> {
+    pub fn start(bench: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("spice.sock");
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(bench)
             .arg("stand-in")
             .arg(&socket)
             .stdin(Stdio::piped())

@@ -9,13 +9,17 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 thread_local! {
     /// Allocations of this thread.
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The system's allocator with a count for each thread.
+/// Allocations of all threads. Relaxed: nothing else depends on it.
+static TOTAL: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator with a count for each thread and one for all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counting;
 
@@ -32,12 +36,19 @@ pub fn of(work: impl FnOnce()) -> u64 {
     COUNT.get() - before
 }
 
-fn add_one() {
-    COUNT.set(COUNT.get() + 1);
+/// How often all threads together have taken memory from the heap, if [`Counting`] is the program's allocator.
+#[must_use]
+pub fn total() -> u64 {
+    TOTAL.load(Ordering::Relaxed)
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local integer only, which
-// has no destructor and so needs no allocation.
+fn add_one() {
+    COUNT.set(COUNT.get() + 1);
+    TOTAL.fetch_add(1, Ordering::Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local integer, which has
+// no destructor and so needs no allocation, and an atomic one.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add_one();
