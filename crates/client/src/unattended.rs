@@ -96,6 +96,12 @@ fn keep(
                 Step::Connect | Step::Close => {}
             }
         }
+        if machine.life().is_given_up() && !is_stopped.load(Ordering::Relaxed) {
+            // There is no other source of pictures.
+            stop();
+            let why = machine.life().trouble().unwrap_or("no SPICE session");
+            bail!(why.to_owned());
+        }
         match called.recv_timeout(LOOK) {
             Ok(Call::WantConsole(is_wanted)) => machine.show_display(is_wanted),
             Ok(Call::Session) | Err(_) => {}

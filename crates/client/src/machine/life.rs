@@ -182,13 +182,16 @@ impl Life {
                 self.backoff.reset();
                 State::Waiting(now)
             }
-            End::Refused(why) => {
-                self.tell(format!("SPICE: {why}"));
+            End::Unreachable(why) | End::Broken(why) | End::Refused(why)
+                if is_first && !self.rules.wait_for_server =>
+            {
+                let hint = "start the virtual machine first, or turn SPICE off (spice:enable=no)";
+                self.pending
+                    .push(Step::Fail(format!("SPICE: {why}; {hint}")));
                 State::GivenUp
             }
-            End::Unreachable(why) | End::Broken(why) if is_first && !self.rules.wait_for_server => {
-                let hint = "start the virtual machine first, or turn SPICE off (spice:enable=no)";
-                self.pending.push(Step::Fail(format!("{why}; {hint}")));
+            End::Refused(why) => {
+                self.tell(format!("SPICE: {why}"));
                 State::GivenUp
             }
             // Who was there once and is not reachable now has ended.
@@ -266,6 +269,12 @@ impl Life {
     #[must_use]
     pub fn trouble(&self) -> Option<&str> {
         self.told.as_deref()
+    }
+
+    /// Whether there will be no session any more.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        self.state == State::GivenUp
     }
 
     /// Whether a session stands.

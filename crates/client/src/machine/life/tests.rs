@@ -44,6 +44,7 @@ fn without_patience_a_missing_server_is_an_error() {
     life.ended(unreachable(), 0, ms(5));
     assert!(matches!(life.step(ms(5)), Some(Step::Fail(why)) if why.contains("nobody there")));
     assert_eq!(life.step(ms(60_000)), None);
+    assert!(life.is_given_up());
 }
 
 #[test]
