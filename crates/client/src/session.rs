@@ -13,10 +13,11 @@ use picture::{
     FrameLayout, GuestPoint, Placement, PointerShape, PointerState, Rotation, Scene, Size,
     StatusText, ViewOptions,
 };
+use spice::display::Unsupported;
 
 use crate::console::Look;
 use crate::guest_view::{GuestView, PictureSource};
-use notes::Notes;
+use notes::{Flaw, Notes};
 use rates::Rates;
 use source::Sources;
 
@@ -156,7 +157,8 @@ pub struct Session {
     /// What the relay waits for, and since when there is no live picture.
     missing: Option<(String, Nanos)>,
     console_missing: Option<Arc<str>>,
-    console_flaw: Option<String>,
+    /// What the console lacks.
+    incomplete: Option<Unsupported>,
     splash_until: Option<Nanos>,
     notes: Notes,
     rates: Rates,
@@ -187,7 +189,7 @@ impl Session {
             facts: HostFacts::default(),
             missing: None,
             console_missing: None,
-            console_flaw: None,
+            incomplete: None,
             splash_until: None,
             notes: Notes::default(),
             rates: Rates::default(),
@@ -239,10 +241,11 @@ impl Session {
         if notes.wants_attention && self.preferences.request_activation {
             self.demand_attention(now);
         }
-        let cut = notes.is_truncated && self.preferences.alerts;
-        if cut || self.notes.has_flaw() {
-            self.notes.set_flaw(cut.then(|| cut_text(notes)));
-        }
+        self.tell_flaw(
+            notes
+                .is_truncated
+                .then_some(Flaw::Cut(notes.recommended_mib)),
+        );
         let was_waiting = self.missing.take().is_some();
         if was_waiting && self.notes.is_waiting() {
             let stay = if self.preferences.quick_splash {
@@ -284,11 +287,7 @@ impl Session {
         if self.console_missing != look.missing {
             self.console_missing.clone_from(&look.missing);
         }
-        let incomplete = look.surface.and_then(|surface| surface.incomplete);
-        if incomplete.is_some() != self.console_flaw.is_some() {
-            self.console_flaw =
-                incomplete.map(|what| format!("The machine's own screen is incomplete: {what}."));
-        }
+        self.incomplete = look.surface.and_then(|surface| surface.incomplete);
     }
 
     /// The surface of the console that is to be in the renderer now.
@@ -394,13 +393,7 @@ impl Session {
             waiting = self.update_waiting(now);
         }
         if self.sources.shown() == PictureSource::Console {
-            let flaw = self
-                .console_flaw
-                .clone()
-                .filter(|_| self.preferences.alerts);
-            if flaw.is_some() || self.notes.has_flaw() {
-                self.notes.set_flaw(flaw.map(|line| vec![line]));
-            }
+            self.tell_flaw(self.incomplete.map(Flaw::Incomplete));
         }
         let alert = self.notes.tick(now);
         let is_rates_only = self.rates.tick(now) && !self.needs_draw;
@@ -423,6 +416,12 @@ impl Session {
             self.sources.deadline(now),
         ];
         others.into_iter().flatten().min()
+    }
+
+    /// Says what is wrong with the picture that is shown, if the user wants to know.
+    fn tell_flaw(&mut self, flaw: Option<Flaw>) {
+        self.notes
+            .set_flaw(flaw.filter(|_| self.preferences.alerts));
     }
 
     /// Says what is waited for, if it is worth a word; returns when it will be.
@@ -561,16 +560,6 @@ impl Session {
                 .push(Request::Window(WindowCommand::DemandAttention));
         }
     }
-}
-
-fn cut_text(notes: &FrameNotes) -> Vec<String> {
-    vec![
-        "The picture is cut at the bottom: the shared memory is too small.".to_owned(),
-        format!(
-            "Give the virtual machine {} MiB of shared memory.",
-            notes.recommended_mib
-        ),
-    ]
 }
 
 #[cfg(test)]

@@ -316,3 +316,6 @@ fn log_session(info: &SessionInfo) {
         tracing::info!("guest: {}", os.name);
     }
 }
+
+#[cfg(test)]
+mod tests;

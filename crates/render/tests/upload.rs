@@ -339,3 +339,83 @@ fn unchanged_scenes_draw_nothing_and_small_changes_little() {
     let drawn = renderer.draw(&scene).unwrap();
     assert_eq!((drawn.damage.area(), drawn.pixels), (6, 6));
 }
+
+/// A frame of which only the damaged bytes are true.
+fn begun(layout: &FrameLayout, rect: FrameRect, seed: u64) -> Vec<u8> {
+    let mut pixels = bytes(layout, seed);
+    let pitch = layout.pitch_bytes as usize;
+    let bytes_per_pixel = layout.format.bytes_per_pixel();
+    for (y, row) in pixels.chunks_mut(pitch).enumerate() {
+        for (i, byte) in row.iter_mut().enumerate() {
+            let (x, y) = (i as u32 / bytes_per_pixel, y as u32);
+            let is_inside = rect.x <= x
+                && u64::from(x) < rect.right()
+                && rect.y <= y
+                && u64::from(y) < rect.bottom();
+            if !is_inside {
+                *byte = 0;
+            }
+        }
+    }
+    pixels
+}
+
+#[test]
+fn a_picture_that_begins_is_black_where_nothing_is_copied() {
+    for path in PATHS {
+        let Some(mut renderer) = by(path, FRAME) else {
+            return;
+        };
+        // The same layout again, another one, and the first once more.
+        let old = layout(PixelFormat::Bgra8, FRAME, Rotation::Deg0);
+        let other = FrameLayout::packed(PixelFormat::Bgra8, FRAME);
+        let rect = FrameRect::new(5, 6, 20, 11);
+        let mut damage = Damage::NONE;
+        damage.add(rect);
+        for (round, layout) in [old, old, other, old].iter().enumerate() {
+            let what = format!("{path:?} round {round}");
+            let noise = bytes(layout, 3);
+            renderer
+                .upload(layout, &Damage::FULL, &mut Frame::new(&noise))
+                .unwrap();
+            assert_shows(&mut renderer, &plain(layout), &noise, &what);
+            renderer.begin_picture();
+            assert_shows(&mut renderer, &plain(layout), &noise, "kept until then");
+            let noise = bytes(layout, 4);
+            renderer
+                .upload(layout, &damage, &mut Frame::new(&noise))
+                .unwrap();
+            let want = begun(layout, rect, 4);
+            assert_shows(&mut renderer, &plain(layout), &want, &what);
+        }
+    }
+}
+
+#[test]
+fn a_picture_whose_first_frame_stalls_does_not_begin() {
+    let Some(mut renderer) = by(UploadPath::Staging, FRAME) else {
+        return;
+    };
+    let layout = layout(PixelFormat::Bgra8, FRAME, Rotation::Deg0);
+    let old = bytes(&layout, 1);
+    renderer
+        .upload(&layout, &Damage::FULL, &mut Frame::new(&old))
+        .unwrap();
+    renderer.begin_picture();
+    let new = bytes(&layout, 2);
+    let mut stalled = Frame::new(&new);
+    stalled.written = 100;
+    assert!(
+        renderer
+            .upload(&layout, &Damage::FULL, &mut stalled)
+            .is_err()
+    );
+    assert_shows(&mut renderer, &plain(&layout), &old, "the old one");
+    let mut damage = Damage::NONE;
+    damage.add(FrameRect::new(0, 0, 3, 3));
+    renderer
+        .upload(&layout, &damage, &mut Frame::new(&new))
+        .unwrap();
+    let want = begun(&layout, FrameRect::new(0, 0, 3, 3), 2);
+    assert_shows(&mut renderer, &plain(&layout), &want, "the new one");
+}

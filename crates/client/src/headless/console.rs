@@ -88,3 +88,62 @@ fn wait(console: &Console, deadline: Nanos) {
         console.waker().take();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use picture::{RgbImage, Size, png};
+    use relay::Waker;
+
+    use super::*;
+    use crate::console::tests::server::Server;
+
+    fn screenshot(folder: &tempfile::TempDir, timeout: Duration) -> Screenshot {
+        Screenshot {
+            file: folder.path().join("picture.png"),
+            timeout,
+        }
+    }
+
+    fn guest<'a>(console: &Console, said: &'a mut Vec<ViewReport>) -> Guest<'a> {
+        Guest {
+            has_relay: false,
+            console: Some(console.clone()),
+            report: Box::new(|report| said.push(report)),
+        }
+    }
+
+    #[test]
+    fn a_screenshot_has_the_picture_and_the_pointer() {
+        let folder = tempfile::tempdir().unwrap();
+        let console = Console::new(Waker::new().unwrap());
+        let mut server = Server::new(console.clone());
+        server.create(3, 2);
+        server.fill(0, 0, 3, 2, 0x0001_0203);
+        server.cursor(2, 1, (1, 1), (0, 0), &[0xffff_8000]);
+        server.mark();
+        let wanted = screenshot(&folder, Duration::from_secs(30));
+        let mut said = vec![];
+        let is_over = AtomicBool::new(false);
+        take_screenshot(&wanted, &is_over, guest(&console, &mut said)).unwrap();
+        assert!(matches!(said[..], [ViewReport::WantConsole(true)]));
+        let mut rgb = [1, 2, 3].repeat(6);
+        rgb[15..].copy_from_slice(&[0xff, 0x80, 0]);
+        let image = RgbImage::new(Size::new(3, 2), rgb).unwrap();
+        let written = std::fs::read(&wanted.file).unwrap();
+        assert_eq!(written, png::encode(&image).unwrap());
+    }
+
+    #[test]
+    fn a_screenshot_that_cannot_be_taken_names_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let console = Console::new(Waker::new().unwrap());
+        console.set_missing(Some("Waiting for the SPICE server."));
+        let wanted = screenshot(&folder, Duration::ZERO);
+        let is_over = AtomicBool::new(false);
+        let error = take_screenshot(&wanted, &is_over, guest(&console, &mut vec![])).unwrap_err();
+        assert!(error.to_string().ends_with("Waiting for the SPICE server."));
+        assert!(!wanted.file.exists());
+    }
+}

@@ -2,11 +2,35 @@
 
 use clock::Nanos;
 use picture::{StatusText, TextPlace};
+use spice::display::Unsupported;
 
 /// How long an alert is shown.
 const ALERT: Nanos = Nanos::from_millis(2000);
 /// Height of the text in logical pixels.
 const TEXT_HEIGHT: f64 = 16.0;
+
+/// What is wrong with a picture that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// It is cut at the bottom; so many MiB would hold it.
+    Cut(u64),
+    /// Something on it could not be drawn.
+    Incomplete(Unsupported),
+}
+
+impl Flaw {
+    fn text(self) -> Vec<String> {
+        match self {
+            Self::Cut(mib) => vec![
+                "The picture is cut at the bottom: the shared memory is too small.".to_owned(),
+                format!("Give the virtual machine {mib} MiB of shared memory."),
+            ],
+            Self::Incomplete(what) => {
+                vec![format!("The machine's own screen is incomplete: {what}.")]
+            }
+        }
+    }
+}
 
 /// All that there is to be read.
 #[derive(Debug, Default)]
@@ -20,13 +44,12 @@ pub(super) struct Notes {
     /// What stays true for a while.
     notice: Option<String>,
     /// What is wrong with the picture.
-    flaw: Option<Vec<String>>,
+    flaw: Option<(Flaw, Vec<String>)>,
     rates: Option<String>,
     is_changed: bool,
 }
 
 impl Notes {
-    /// What is waited for; the last text stays for as long as `None` is not told.
     pub(super) fn set_waiting(&mut self, sentence: Option<&str>) {
         if self.waiting.as_deref() != sentence {
             self.waiting = sentence.map(str::to_owned);
@@ -48,13 +71,11 @@ impl Notes {
         self.notice = sentence;
     }
 
-    pub(super) fn set_flaw(&mut self, lines: Option<Vec<String>>) {
-        self.is_changed |= self.flaw != lines;
-        self.flaw = lines;
-    }
-
-    pub(super) fn has_flaw(&self) -> bool {
-        self.flaw.is_some()
+    pub(super) fn set_flaw(&mut self, flaw: Option<Flaw>) {
+        if self.flaw.as_ref().map(|(old, _)| *old) != flaw {
+            self.flaw = flaw.map(|flaw| (flaw, flaw.text()));
+            self.is_changed = true;
+        }
     }
 
     pub(super) fn set_rates(&mut self, line: Option<&str>) {
@@ -98,7 +119,9 @@ impl Notes {
         } else {
             TextPlace::Centre
         };
-        lines.extend(self.flaw.iter().flatten().map(String::as_str));
+        if let Some((_, flaw)) = &self.flaw {
+            lines.extend(flaw.iter().map(String::as_str));
+        }
         lines.extend(self.notice.as_deref());
         lines.extend(self.alert.as_ref().map(|(text, _)| text.as_str()));
         lines.extend(self.rates.as_deref());

@@ -1,5 +1,8 @@
 //! The rules of the session, without time passing.
 
+mod switching;
+mod texts;
+
 use picture::{GuestPoint, PixelFormat, PointerKind, Rotation};
 
 use super::*;

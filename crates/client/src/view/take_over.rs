@@ -180,3 +180,6 @@ fn stamp_of(frame: &Frame<'_>, layout: &FrameLayout) -> Option<Stamp> {
 fn time_of(stamp: Stamp) -> Nanos {
     Nanos(i64::try_from(stamp.time_ns).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -291,3 +291,41 @@ fn a_frame_is_followed_while_another_thread_writes_it() {
     drop(release);
     writer.join().unwrap();
 }
+
+#[test]
+fn a_reader_that_wants_no_frames_takes_none_and_begins_anew_later() {
+    for (lgmp, version) in PAIRS {
+        let mut rig = Rig::connected(lgmp, version);
+        rig.post(&damaged(0, A));
+        assert_eq!(rig.look(), Seen::full(0));
+        rig.reader.want_frames(false);
+        rig.post(&damaged(1, B));
+        assert_eq!(rig.host().frames.pending(), 0, "nobody to be sent to");
+        assert_eq!(rig.wait(4_000), Seen::Nothing, "nothing is missing");
+        rig.reader.want_frames(true);
+        rig.reader.want_frames(true);
+        assert_eq!(rig.wait(50), Seen::Nothing);
+        rig.post(&damaged(2, C));
+        assert_eq!(rig.look(), Seen::full(2));
+    }
+}
+
+#[test]
+fn a_frame_that_does_not_come_after_a_pause_is_told() {
+    let mut rig = running();
+    rig.reader.want_frames(false);
+    rig.pass(2_000);
+    rig.reader.want_frames(true);
+    assert_eq!(rig.wait(1_500), Seen::Nothing);
+    assert_eq!(rig.wait(50), Seen::Missing(Link::FirstFrame));
+}
+
+#[test]
+fn a_session_without_frames_is_one() {
+    let mut rig = Rig::empty(MEMORY_BYTES);
+    rig.reader.want_frames(false);
+    rig.start_host(lgmp::WireVersion::V6, Version::V20);
+    rig.pass(20);
+    assert_eq!(rig.look(), Seen::Connected);
+    assert_eq!(rig.wait(4_000), Seen::Nothing);
+}
