@@ -153,7 +153,7 @@ impl Relay {
 fn testcard_layout(format: PixelFormat) -> FrameLayout {
     let mut layout = FrameLayout::packed(format, SIZE);
     if format == PixelFormat::Rgba16F {
-        layout.transfer = Transfer::Linear;
+        layout.transfer = Transfer::ScRgb;
     }
     // Rows of whole texels, whatever the format.
     layout.pitch_bytes = layout.pitch_bytes.next_multiple_of(12);

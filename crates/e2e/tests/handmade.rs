@@ -194,7 +194,7 @@ fn description() -> Description {
 fn meanings(wire: Wire, kind: u32) -> &'static [u32] {
     match (wire, kind) {
         (Wire::V20, 3) => &[0, HDR, HDR | HDR_PQ],
-        (Wire::V20, 4) => &[HDR],
+        (Wire::V20, 4) => &[HDR, 0],
         (Wire::V20, 1) | (Wire::V19, 3 | 4) => &[0, HDR],
         _ => &[0],
     }

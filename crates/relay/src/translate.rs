@@ -1,6 +1,6 @@
 //! Between KVMFR's words and `picture`'s.
 
-use kvmfr::{CursorKind, DamageList, FrameFlags, FrameHeader, FrameType, ShapeHeader};
+use kvmfr::{CursorKind, DamageList, FrameFlags, FrameHeader, FrameType, ShapeHeader, Version};
 use picture::pointer::PointerKind;
 use picture::{
     Damage, FrameLayout, FrameRect, PixelFormat, PointerShape, PointerState, Rotation, Size,
@@ -40,19 +40,20 @@ pub(crate) const fn frame_type(format: PixelFormat) -> FrameType {
     }
 }
 
-/// What the pixels of a frame mean (kvmfr.md 4.8); the flags mean nothing for other types.
-const fn transfer(frame_type: FrameType, flags: FrameFlags) -> Transfer {
-    match (frame_type, flags.contains(FrameFlags::HDR)) {
-        (FrameType::Rgba10, true) => Transfer::Pq2020,
-        (FrameType::Rgba16F, true) => Transfer::ScRgb,
-        (FrameType::Rgba16F, false) => Transfer::Linear,
+/// What the pixels of a frame mean (kvmfr.md 4.8); the flags mean nothing for other types, and before version 20.
+const fn transfer(version: Version, frame_type: FrameType, flags: FrameFlags) -> Transfer {
+    match (version, frame_type, flags.contains(FrameFlags::HDR)) {
+        (Version::V20, FrameType::Rgba10, true) => Transfer::Pq2020,
+        // Version 20 always carries the flag here, and so a frame without it means the same.
+        (Version::V20, FrameType::Rgba16F, _) => Transfer::ScRgb,
+        (_, FrameType::Rgba16F, _) => Transfer::Linear,
         _ => Transfer::Srgb,
     }
 }
 
 /// The flags that say what pixels mean, or `None` if the version cannot say it of this storage.
 pub(crate) fn transfer_flags(
-    version: kvmfr::Version,
+    version: Version,
     format: PixelFormat,
     meaning: Transfer,
 ) -> Option<FrameFlags> {
@@ -62,9 +63,7 @@ pub(crate) fn transfer_flags(
         Transfer::Pq2020 => FrameFlags::HDR | FrameFlags::HDR_PQ,
     };
     let frame_type = frame_type(format);
-    let is_said = frame_type.is_in(version)
-        && (flags.is_empty() || version == kvmfr::Version::V20)
-        && transfer(frame_type, flags) == meaning;
+    let is_said = frame_type.is_in(version) && transfer(version, frame_type, flags) == meaning;
     is_said.then_some(flags)
 }
 
@@ -79,10 +78,10 @@ pub(crate) const fn wire_size(size: Size) -> kvmfr::Size {
 }
 
 /// The layout that a checked header describes.
-pub(crate) fn frame_layout(header: &FrameHeader) -> FrameLayout {
+pub(crate) fn frame_layout(version: Version, header: &FrameHeader) -> FrameLayout {
     FrameLayout {
         format: pixel_format(header.frame_type),
-        transfer: transfer(header.frame_type, header.flags),
+        transfer: transfer(version, header.frame_type, header.flags),
         frame: size(header.frame),
         rows: header.rows,
         pitch_bytes: header.pitch,
@@ -159,8 +158,6 @@ pub(crate) fn shape_header(shape: &PointerShape) -> ShapeHeader {
 
 #[cfg(test)]
 mod tests {
-    use kvmfr::Version;
-
     use super::*;
 
     #[test]
@@ -174,11 +171,19 @@ mod tests {
     fn pixels_mean_what_type_and_flags_say() {
         let hdr = FrameFlags::HDR;
         let none = FrameFlags::empty();
-        assert_eq!(transfer(FrameType::Rgba10, hdr), Transfer::Pq2020);
-        assert_eq!(transfer(FrameType::Rgba10, none), Transfer::Srgb);
-        assert_eq!(transfer(FrameType::Rgba16F, hdr), Transfer::ScRgb);
-        assert_eq!(transfer(FrameType::Rgba16F, none), Transfer::Linear);
-        assert_eq!(transfer(FrameType::Bgra, hdr), Transfer::Srgb);
+        let of_20 = |frame_type, flags| transfer(Version::V20, frame_type, flags);
+        assert_eq!(of_20(FrameType::Rgba10, hdr), Transfer::Pq2020);
+        assert_eq!(of_20(FrameType::Rgba10, none), Transfer::Srgb);
+        assert_eq!(of_20(FrameType::Rgba16F, hdr), Transfer::ScRgb);
+        assert_eq!(of_20(FrameType::Rgba16F, none), Transfer::ScRgb);
+        assert_eq!(of_20(FrameType::Bgra, hdr), Transfer::Srgb);
+        for version in [Version::V16, Version::V19] {
+            for flags in [hdr, none] {
+                let of = |frame_type| transfer(version, frame_type, flags);
+                assert_eq!(of(FrameType::Rgba10), Transfer::Srgb);
+                assert_eq!(of(FrameType::Rgba16F), Transfer::Linear);
+            }
+        }
     }
 
     #[test]
@@ -190,6 +195,13 @@ mod tests {
         assert_eq!(said(Version::V19, Transfer::Pq2020), None);
         assert_eq!(said(Version::V16, Transfer::Srgb), Some(0));
         assert_eq!(said(Version::V20, Transfer::ScRgb), None);
+        let half = |version, transfer| {
+            transfer_flags(version, PixelFormat::Rgba16F, transfer).map(|flags| flags.bits())
+        };
+        assert_eq!(half(Version::V20, Transfer::ScRgb), Some(0x08));
+        assert_eq!(half(Version::V20, Transfer::Linear), None);
+        assert_eq!(half(Version::V19, Transfer::Linear), Some(0));
+        assert_eq!(half(Version::V19, Transfer::ScRgb), None);
         let packed = PixelFormat::Bgr24Packed;
         assert_eq!(transfer_flags(Version::V19, packed, Transfer::Srgb), None);
         assert!(transfer_flags(Version::V20, packed, Transfer::Srgb).is_some());

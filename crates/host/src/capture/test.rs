@@ -1,6 +1,7 @@
 //! The test pattern: a picture that moves by the clock, for tests, benchmarks and the demo.
 
 use clock::{Clock as _, MonotonicClock, Nanos};
+use kvmfr::Version;
 use picture::{Damage, FrameLayout, FrameRect, PixelFormat, PointerShape, PointerState, Transfer};
 use relay::publisher::Pixels;
 use relay::{PointerUpdate, Waker};
@@ -163,8 +164,10 @@ fn layout_at(settings: &TestSettings, serial: u32) -> FrameLayout {
     };
     let mut layout = testcard::layout(format, settings.size);
     layout.rotation = settings.rotation;
-    layout.transfer = match (format, settings.is_hdr) {
-        (PixelFormat::Rgba10, true) => Transfer::Pq2020,
+    // Before version 20 there are no words for HDR, and from then on none for half floats of another meaning.
+    let can_say_hdr = settings.version == Version::V20;
+    layout.transfer = match (format, can_say_hdr) {
+        (PixelFormat::Rgba10, true) if settings.is_hdr => Transfer::Pq2020,
         (PixelFormat::Rgba16F, true) => Transfer::ScRgb,
         (PixelFormat::Rgba16F, false) => Transfer::Linear,
         _ => Transfer::Srgb,
@@ -204,6 +207,7 @@ mod tests {
             rotation: Rotation::Deg0,
             pointer: PointerMode::Colour,
             damage_share: None,
+            version: Version::V20,
         }
     }
 
@@ -282,5 +286,30 @@ mod tests {
             ..settings()
         };
         assert_eq!(layout_at(&hdr, 0).transfer, Transfer::Pq2020);
+    }
+
+    #[test]
+    fn the_pixels_mean_what_the_version_has_words_for() {
+        let meaning = |version, format, is_hdr| {
+            let settings = TestSettings {
+                version,
+                format: TestFormat::Fixed(format),
+                is_hdr,
+                ..settings()
+            };
+            layout_at(&settings, 0).transfer
+        };
+        for is_hdr in [false, true] {
+            for version in [Version::V16, Version::V19] {
+                let of = |format| meaning(version, format, is_hdr);
+                assert_eq!(of(PixelFormat::Rgba10), Transfer::Srgb);
+                assert_eq!(of(PixelFormat::Rgba16F), Transfer::Linear);
+            }
+            let of = |format| meaning(Version::V20, format, is_hdr);
+            assert_eq!(of(PixelFormat::Rgba16F), Transfer::ScRgb);
+            assert_eq!(of(PixelFormat::Bgra8), Transfer::Srgb);
+        }
+        let ten = meaning(Version::V20, PixelFormat::Rgba10, false);
+        assert_eq!(ten, Transfer::Srgb);
     }
 }

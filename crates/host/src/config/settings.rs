@@ -75,6 +75,8 @@ pub struct TestSettings {
     pub pointer: PointerMode,
     /// `test:damageShare`, percent of the picture; `None` is what the pattern moves by itself.
     pub damage_share: Option<u32>,
+    /// `app:kvmfrVersion`: what can be said of the pixels.
+    pub version: Version,
 }
 
 /// The flags that are not options.
@@ -98,14 +100,17 @@ impl Settings {
 fn app(options: &Options) -> AppSettings {
     let text = |name| options.text(name).unwrap_or_default();
     let memory = text("app:shmFile");
-    let version = check::version_from(options.int("app:kvmfrVersion"));
     AppSettings {
         capture: check::capture_from(text("app:capture")).unwrap_or(CaptureChoice::Xcb),
         throttle_fps: number(options, "app:throttleFPS"),
         shm_file: Source::parse(memory)
             .map_or_else(|_| memory.to_owned(), |source| source.to_string()),
-        kvmfr_version: version.unwrap_or(Version::V20),
+        kvmfr_version: version(options),
     }
+}
+
+fn version(options: &Options) -> Version {
+    check::version_from(options.int("app:kvmfrVersion")).unwrap_or(Version::V20)
 }
 
 fn test(options: &Options) -> TestSettings {
@@ -125,6 +130,7 @@ fn test(options: &Options) -> TestSettings {
         rotation: check::rotation_from(options.int("test:rotation")).unwrap_or_default(),
         pointer: PointerMode::from_name(text("test:pointer")).unwrap_or_default(),
         damage_share: (share > 0).then_some(share),
+        version: version(options),
     }
 }
 

@@ -126,6 +126,7 @@ fn defaults_are_an_x_server_and_the_newest_protocol() {
             rotation: Rotation::Deg0,
             pointer: PointerMode::Colour,
             damage_share: None,
+            version: Version::V20,
         }
     );
     assert_eq!(loaded.notices, []);
@@ -166,7 +167,7 @@ fn every_test_option_reaches_the_settings() {
     let machine = Machine::new();
     let arguments = "test:width=640 test:height=480 test:frameRate=144 test:frameCount=9 \
         test:format=RGBA16F test:damage=Overlap test:stride=700 test:hdr test:rotation=90 \
-        test:pointer=masked test:damageShare=25";
+        test:pointer=masked test:damageShare=25 app:kvmfrVersion=19";
     let arguments: Vec<&str> = arguments.split_whitespace().collect();
     assert_eq!(
         machine.loaded(&arguments).settings.test,
@@ -181,6 +182,7 @@ fn every_test_option_reaches_the_settings() {
             rotation: Rotation::Deg90,
             pointer: PointerMode::Masked,
             damage_share: Some(25),
+            version: Version::V19,
         }
     );
     let stride = machine

@@ -167,7 +167,7 @@ impl Fixture {
 fn layout(format: PixelFormat, width: u32, height: u32) -> FrameLayout {
     let mut layout = FrameLayout::packed(format, Size::new(width, height));
     if format == PixelFormat::Rgba16F {
-        layout.transfer = picture::Transfer::Linear;
+        layout.transfer = picture::Transfer::ScRgb;
     }
     layout
 }

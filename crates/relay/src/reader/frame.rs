@@ -144,7 +144,7 @@ impl FrameFeed {
         let header = FrameHeader::parse(self.version, header, message.size, room)
             .inspect_err(|error| tracing::debug!(%error, refused = self.refused, "a frame header"))
             .ok()?;
-        let layout = translate::frame_layout(&header);
+        let layout = translate::frame_layout(self.version, &header);
         let held = Held {
             message,
             serial: header.serial,

@@ -192,7 +192,7 @@ fn assert_shape(shape: &picture::PointerShape, pointer: &Pointer, name: &str) {
 fn meanings(wire: Wire, kind: u32) -> &'static [u32] {
     match (wire, kind) {
         (Wire::V20, 3) => &[0, HDR, HDR | HDR_PQ, HDR_PQ],
-        (Wire::V20, 4) => &[HDR, HDR | HDR_PQ],
+        (Wire::V20, 4) => &[HDR, HDR | HDR_PQ, HDR_PQ, 0],
         // Without meaning for other types, and before version 20.
         (Wire::V20, 1) | (Wire::V19, 3 | 4) => &[0, HDR, HDR | HDR_PQ],
         _ => &[0],
@@ -211,8 +211,8 @@ fn every_type_rotation_damage_list_and_pointer_is_read_as_described() {
             }
         }
     }
-    // 4 types in 16; 4 and four more meanings in 19; 6 and six more in 20.
-    assert_eq!(frames, (4 + 8 + 12) * 4 * 10);
+    // 4 types in 16; 4 and four more meanings in 19; 6 and eight more in 20.
+    assert_eq!(frames, (4 + 8 + 14) * 4 * 10);
 }
 
 /// One session of one format; returns how many frames there were.
