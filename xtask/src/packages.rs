@@ -19,11 +19,13 @@ const TEST_PACKAGES: &[&str] = &[
     "libxcb-shm0",
     "libxcb1",
     "libxkbcommon0",
+    "mwm",
     "openbox",
     "openssl",
     "qemu-system-x86",
     "spice-vdagent",
     "sway",
+    "twm",
     "weston",
     "wl-clipboard",
     "x11-apps",
@@ -34,6 +36,7 @@ const TEST_PACKAGES: &[&str] = &[
     "xserver-xorg-core",
     "xserver-xorg-video-dummy",
     "xvfb",
+    "xwayland",
     "zstd",
 ];
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use picture::Size;
 use picture::png::{self, RgbImage};
 use rustix::process::Signal;
+use testkit::compositor::Weston;
 use testkit::process::Process;
 use testkit::programs::{self, SharedFile};
 use testkit::x_server::XServer;
@@ -152,18 +153,39 @@ fn a_server_that_vanishes_does_not_take_the_host_along() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn an_xwayland_or_no_server_at_all_is_refused_with_a_sentence() -> anyhow::Result<()> {
+/// Starts our host on a display that it must refuse, and returns what it says.
+fn refusal(display: &str) -> anyhow::Result<String> {
     let shm = SharedFile::create(32)?;
     let mut command = programs::host(&shm)?;
-    command.env("DISPLAY", ":4999").arg("app:capture=XCB");
+    command.env("DISPLAY", display).arg("app:capture=XCB");
     let mut host = Process::start(&mut command)?;
     let status = host.wait(LIMIT);
-    assert!(status.is_some_and(|status| !status.success()), "{status:?}");
+    let text = host.output();
     assert!(
-        host.output().contains("is DISPLAY set"),
-        "{}",
-        host.output()
+        status.is_some_and(|status| !status.success()),
+        "{status:?}: {text}"
     );
+    Ok(text)
+}
+
+#[test]
+fn no_server_at_all_is_refused_with_a_sentence() -> anyhow::Result<()> {
+    let text = refusal(":4999")?;
+    assert!(text.contains("is DISPLAY set"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn an_xwayland_is_refused_with_a_sentence() -> anyhow::Result<()> {
+    let Some(compositor) = Weston::start(640, 480)? else {
+        return Ok(());
+    };
+    for rootless in [false, true] {
+        let Some(server) = XServer::start_xwayland(&compositor, rootless)? else {
+            return Ok(());
+        };
+        let text = refusal(server.display())?;
+        assert!(text.contains("this X server is an Xwayland"), "{text}");
+    }
     Ok(())
 }

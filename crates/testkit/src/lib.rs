@@ -22,6 +22,7 @@ pub mod spice_server;
 pub mod trixie;
 pub mod watch;
 pub mod wayland_input;
+pub mod window_manager;
 pub mod x_input;
 pub mod x_server;
 

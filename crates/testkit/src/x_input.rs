@@ -27,6 +27,8 @@ impl XInput {
         let (connection, screen) = RustConnection::connect(Some(display))?;
         let screen = connection.setup().roots.get(screen).context("a screen")?;
         let root = screen.root;
+        // Window managers have the server to themselves while the user resizes a window; the user goes on all the same.
+        connection.xtest_grab_control(true)?.check()?;
         Ok(Self { connection, root })
     }
 

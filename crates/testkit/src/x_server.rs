@@ -9,26 +9,19 @@ use anyhow::{Context as _, bail};
 use rustix::io::{FdFlags, fcntl_setfd};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
-    AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, CreateWindowAux,
-    ImageFormat, WindowClass,
+    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, ImageFormat,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
+use crate::compositor::Weston;
 use crate::process::Process;
+use crate::window_manager::{Running, WindowManager};
 
-/// A window manager.
-struct Manager {
-    _process: Process,
-    /// The connection of the windows that it was tried with. The server would give their numbers to the next client, and
-    /// the manager, which hears of their end late, would take that one's windows for them.
-    _connection: RustConnection,
-}
-
-/// An Xvfb on a display number of its own choice.
+/// An X server on a display number of its own choice.
 pub struct XServer {
     // Ends before its server.
-    manager: Option<Manager>,
+    manager: Option<Running>,
     process: Process,
     display: String,
 }
@@ -50,36 +43,51 @@ impl XServer {
         if !crate::has_program("Xvfb", "X server") {
             return Ok(None);
         }
+        let mut command = Command::new("Xvfb");
+        command.args(["-screen", "0", &format!("{width}x{height}x24")]);
+        // Without SECURITY the picture of a pointer stays readable when its maker has gone (testbed.md 1).
+        command.args(["-noreset", "-extension", "SECURITY"]);
+        command.args(arguments);
+        Self::start_command(command).map(Some)
+    }
+
+    /// Starts an Xwayland in a window of a compositor; `rootless` as desktops start theirs, where only the windows of X
+    /// programs are to be seen. Skips loudly (`None`) if there is none.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn start_xwayland(compositor: &Weston, rootless: bool) -> anyhow::Result<Option<Self>> {
+        if !crate::has_program("Xwayland", "Xwayland") {
+            return Ok(None);
+        }
+        let mut command = Command::new("Xwayland");
+        compositor.use_for(&mut command);
+        if rootless {
+            command.arg("-rootless");
+        }
+        Self::start_command(command).map(Some)
+    }
+
+    fn start_command(mut command: Command) -> anyhow::Result<Self> {
         // The server writes the number it found free into a pipe that it inherits.
         let (reader, writer) = rustix::pipe::pipe()?;
         fcntl_setfd(&writer, FdFlags::empty())?;
         fcntl_setfd(&reader, FdFlags::CLOEXEC)?;
         let number = std::os::fd::AsRawFd::as_raw_fd(&writer.as_fd());
-        let mut command = Command::new("Xvfb");
-        command.args(["-displayfd", &number.to_string(), "-screen", "0"]);
-        command.arg(format!("{width}x{height}x24"));
-        // Without SECURITY the picture of a pointer stays readable when its maker has gone (testbed.md 1).
-        command.args([
-            "-nolisten",
-            "tcp",
-            "-noreset",
-            "-ac",
-            "-extension",
-            "SECURITY",
-        ]);
-        command.args(arguments);
+        command.args(["-displayfd", &number.to_string()]);
+        command.args(["-nolisten", "tcp", "-ac"]);
         let process = Process::start(&mut command)?;
         drop(writer);
         let text = read_line(&reader)
-            .with_context(|| format!("Xvfb did not come up: {}", process.output()))?;
+            .with_context(|| format!("{command:?} did not come up: {}", process.output()))?;
         if text.is_empty() {
-            bail!("Xvfb ended: {}", process.output());
+            bail!("{command:?} ended: {}", process.output());
         }
-        Ok(Some(Self {
+        Ok(Self {
             manager: None,
             display: format!(":{text}"),
             process,
-        }))
+        })
     }
 
     /// What `DISPLAY` must be.
@@ -109,31 +117,16 @@ impl XServer {
     /// # Errors
     /// If it does not come up.
     pub fn manage(&mut self) -> anyhow::Result<bool> {
-        if !crate::has_program("openbox", "windows under a window manager") {
-            return Ok(false);
-        }
-        let mut command = Command::new("openbox");
-        command
-            .env("DISPLAY", &self.display)
-            .env("HOME", std::env::temp_dir());
-        let process = Process::start(&mut command)?;
-        let (connection, screen) = RustConnection::connect(Some(&self.display))?;
-        let screen = connection.setup().roots.get(screen).context("a screen")?;
-        let state = connection.intern_atom(false, b"WM_STATE")?.reply()?.atom;
-        // It does not manage windows that are mapped while it starts: wait until it takes one.
-        let mut is_managed = Ok(false);
-        crate::wait_until(Duration::from_secs(20), || {
-            is_managed = takes_a_window(&connection, screen.root, state);
-            !matches!(is_managed, Ok(false))
-        });
-        if !is_managed? {
-            bail!("openbox does not manage windows: {}", process.output());
-        }
-        self.manager = Some(Manager {
-            _process: process,
-            _connection: connection,
-        });
-        Ok(true)
+        self.manage_by(WindowManager::Openbox)
+    }
+
+    /// Lets that program manage the windows from now on. Skips loudly (`false`) if it is not installed.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub fn manage_by(&mut self, manager: WindowManager) -> anyhow::Result<bool> {
+        self.manager = manager.start(&self.display)?;
+        Ok(self.manager.is_some())
     }
 
     /// Changes the size of the screen, up to the size it was started with.
@@ -198,20 +191,6 @@ impl XServer {
                 .is_ok_and(|text| text.contains("Looking Glass"))
         })
     }
-}
-
-/// Maps a window for a moment; tells whether a window manager has marked it as its own.
-fn takes_a_window(connection: &RustConnection, root: u32, state: u32) -> anyhow::Result<bool> {
-    let probe = connection.generate_id()?;
-    let class = WindowClass::INPUT_OUTPUT;
-    let aux = CreateWindowAux::new();
-    connection.create_window(0, probe, root, 0, 0, 50, 50, 0, class, 0, &aux)?;
-    connection.map_window(probe)?.check()?;
-    std::thread::sleep(Duration::from_millis(100));
-    let property = connection.get_property(false, probe, state, AtomEnum::ANY, 0, 1);
-    let is_managed = property?.reply()?.value_len > 0;
-    connection.destroy_window(probe)?.check()?;
-    Ok(is_managed)
 }
 
 /// Reads the number and the line break, which the server writes apart: it ends if nobody takes the second.

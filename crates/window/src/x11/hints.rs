@@ -20,6 +20,8 @@ pub(crate) struct Wishes {
     pub(crate) resizable: bool,
     /// The shape it is held to.
     pub(crate) aspect: Option<Size>,
+    /// The places that are asked for are those of the content; else those of the frame that a manager puts around it.
+    pub(crate) places_content: bool,
 }
 
 impl Wishes {
@@ -49,7 +51,11 @@ impl Wishes {
             // A fixed size has its shape already; some managers round the two against each other.
             aspect: aspect.filter(|_| self.resizable),
             base_size: None,
-            win_gravity: Some(Gravity::NORTH_WEST),
+            win_gravity: Some(if self.places_content {
+                Gravity::STATIC
+            } else {
+                Gravity::NORTH_WEST
+            }),
         }
     }
 }
@@ -68,6 +74,7 @@ mod tests {
         size: Size::new(1024, 768),
         resizable: true,
         aspect: Some(Size::new(16, 9)),
+        places_content: false,
     };
 
     #[test]

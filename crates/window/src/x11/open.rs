@@ -52,6 +52,7 @@ impl X11Window {
             size,
             resizable: config.resizable,
             aspect: config.aspect,
+            places_content: false,
         };
         let area = monitors(&conn, &screen).first().copied();
         let place = config

@@ -31,13 +31,18 @@ impl X11Window {
         // Before the window is mapped, its states are a property that the manager reads.
         self.set_atoms(self.atoms._NET_WM_STATE, &states);
         self.set_bypass(full_screen);
+        let covers = full_screen && !self.manager.supports(self.atoms._NET_WM_STATE_FULLSCREEN);
+        if covers {
+            // Managers look at this when a window is mapped, and not again.
+            self.set_decorated(false);
+        }
         let what = "showing the window";
         let shown = self.conn.map_window(self.window);
         shown
             .map_err(|e| failed(what, e))?
             .check()
             .map_err(|e| failed(what, e))?;
-        if full_screen && !self.manager.supports(self.atoms._NET_WM_STATE_FULLSCREEN) {
+        if covers {
             self.cover_screen();
         } else if maximize && !self.manages_maximized() {
             self.fill_monitor();
@@ -101,14 +106,14 @@ impl X11Window {
             self.restore = Some(here);
         }
         self.set_decorated(false);
-        self.place_at(area);
+        self.place_content_at(area);
         self.set_is_full_screen(true);
     }
 
     /// Takes the place again that the window had before.
     fn uncover_screen(&mut self, rect: BufferRect) {
         self.set_decorated(!self.borderless);
-        self.place_at(rect);
+        self.place_content_at(rect);
         self.set_is_full_screen(false);
     }
 
@@ -143,6 +148,14 @@ impl X11Window {
         let at = note("asking for the window's place", reply);
         let (x, y) = at.map_or((0, 0), |at| (at.dst_x, at.dst_y));
         BufferRect::new(x.into(), y.into(), self.size.width, self.size.height)
+    }
+
+    /// Moves and resizes the window so that its content is at `rect`: a frame that the manager insists on (twm does) lies
+    /// outside, and so beyond the edge of a screen that is covered.
+    fn place_content_at(&mut self, rect: BufferRect) {
+        self.wishes.places_content = true;
+        self.place_at(rect);
+        self.wishes.places_content = false;
     }
 
     /// Moves and resizes the window, and puts it on top.

@@ -1,6 +1,7 @@
 //! An observer of an X screen.
 
 use picture::Size;
+use testkit::window_manager::WindowManager;
 use testkit::x_server::XServer;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
@@ -43,6 +44,11 @@ impl Screen {
     /// Starts openbox; `false` (and a loud note) if it is not installed.
     pub(crate) fn manage(&mut self) -> bool {
         self.server.manage().expect("openbox comes up")
+    }
+
+    /// Starts another window manager; `false` (and a loud note) if it is not installed.
+    pub(crate) fn manage_by(&mut self, manager: WindowManager) -> bool {
+        self.server.manage_by(manager).expect("it comes up")
     }
 
     pub(crate) fn display(&self) -> String {
