@@ -68,6 +68,7 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         next_alert: Nanos::ZERO,
         modes: None,
         notice: None,
+        is_host_alive: false,
         is_done: false,
         window,
         view,
@@ -129,6 +130,7 @@ struct App {
     /// The mouse modes, which are told before the channel for them opens.
     modes: Option<MouseModes>,
     notice: Option<&'static str>,
+    is_host_alive: bool,
     is_done: bool,
 }
 
@@ -252,20 +254,27 @@ impl App {
                 }
                 ViewReport::ViewChanged => {
                     self.input.view_changed(&view, now, &mut self.actions);
+                    // Another host may have taken the place of the one before without a gap.
+                    self.tell_of_host(view.uuid, now);
                 }
                 ViewReport::PointerSet(is_there) => {
                     self.input
                         .realigned(is_there, &view, now, &mut self.actions);
                 }
                 ViewReport::HostAlive(is_alive) => {
-                    if let Some(machine) = &mut self.machine {
-                        machine.life().host(is_alive, view.uuid, now);
-                    }
+                    self.is_host_alive = is_alive;
+                    self.tell_of_host(view.uuid, now);
                 }
             }
             self.carry_out(now);
         }
         Ok(())
+    }
+
+    fn tell_of_host(&mut self, uuid: Option<[u8; 16]>, now: Nanos) {
+        if let Some(machine) = &mut self.machine {
+            machine.life().host(self.is_host_alive, uuid, now);
+        }
     }
 
     /// Does what is due with the connection.

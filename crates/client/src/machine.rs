@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clock::Nanos;
 use spice::agent::AgentEvent;
 use spice::inputs::Locks;
+use spice::session::ChannelState;
 use spice::transport::{Address, Client, Handle, Report};
 use spice::{ChannelKind, Command, Event, MouseModes, Password, SessionOptions};
 
@@ -233,50 +234,39 @@ impl Machine {
 
 /// Hands picture, pointer and the agent's words to whom they concern; returns what the main thread has to know. Runs on the SPICE thread.
 fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
-    let console = &outlets.console;
-    Some(match report {
-        Report::Event(Event::Display(event)) => {
-            console.display(&event);
-            return None;
+    let event = match report {
+        Report::Event(event) => event,
+        Report::Finished(outcome) => {
+            outlets.console.closed();
+            return Some(MachineEvent::Ended(End::from(outcome)));
         }
-        Report::Event(Event::Cursor(event)) => {
-            console.cursor(&event);
-            return None;
-        }
-        Report::Event(Event::Channel { kind, state }) => {
+    };
+    outlets.console.event(&event);
+    Some(match event {
+        Event::Channel { kind, state } => {
             tracing::debug!("SPICE: channel {kind:?}: {state:?}");
-            match kind {
-                ChannelKind::Display if state != spice::session::ChannelState::Open => {
-                    console.closed();
-                    return None;
-                }
-                ChannelKind::Inputs => {
-                    MachineEvent::Inputs(state == spice::session::ChannelState::Open)
-                }
-                _ => return None,
+            if kind != ChannelKind::Inputs {
+                return None;
             }
+            MachineEvent::Inputs(state == ChannelState::Open)
         }
-        Report::Event(Event::Ready) => MachineEvent::Ready,
-        Report::Event(Event::Mouse(modes)) => MachineEvent::Mouse(modes),
-        Report::Event(Event::Locks(locks)) => MachineEvent::Locks(locks),
-        Report::Event(Event::Uuid(uuid)) => MachineEvent::Uuid(uuid),
-        Report::Event(Event::Agent(event)) => {
+        Event::Ready => MachineEvent::Ready,
+        Event::Mouse(modes) => MachineEvent::Mouse(modes),
+        Event::Locks(locks) => MachineEvent::Locks(locks),
+        Event::Uuid(uuid) => MachineEvent::Uuid(uuid),
+        Event::Agent(event) => {
             (outlets.agent)(event);
             return None;
         }
-        Report::Event(Event::Name(name)) => {
+        Event::Name(name) => {
             tracing::info!("SPICE: virtual machine \"{name}\"");
             return None;
         }
-        Report::Event(Event::Notice { severity, text }) => {
+        Event::Notice { severity, text } => {
             tracing::debug!(severity, "SPICE server: {text}");
             return None;
         }
-        Report::Event(_) => return None,
-        Report::Finished(outcome) => {
-            console.closed();
-            MachineEvent::Ended(End::from(outcome))
-        }
+        _ => return None,
     })
 }
 
