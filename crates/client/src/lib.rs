@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod clipboard;
 pub mod config;
 pub mod console;
 pub mod guest_view;

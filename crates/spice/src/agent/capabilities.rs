@@ -14,6 +14,11 @@ const FILE_XFER_DETAILED_ERRORS: u32 = 1 << 14;
 pub struct AgentCapabilities(pub(super) u32);
 
 impl AgentCapabilities {
+    /// The first word of an announcement, as it is sent.
+    pub const fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
     /// Reads ANNOUNCE_CAPABILITIES: whether an answer is wanted, and the first word.
     pub(super) fn read(body: &[u8]) -> Result<(bool, Self), Malformed> {
         let mut reader = Reader::new(body);
