@@ -118,8 +118,9 @@ fn window_config(settings: &Settings) -> WindowConfig {
 
 /// The main thread.
 struct App {
-    window: Window,
+    /// Ends before the window goes that it draws into.
     view: ViewThread,
+    window: Window,
     /// `None` without SPICE.
     machine: Option<Machine>,
     guest: SharedGuestView,

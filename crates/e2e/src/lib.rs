@@ -10,6 +10,7 @@ pub mod machine_input;
 pub mod matrix;
 pub mod painted;
 pub mod spice_clipboard;
+pub mod spice_desk;
 pub mod spice_hands;
 
 use std::path::{Path, PathBuf};

@@ -92,6 +92,7 @@ struct State {
     arrivals: Vec<Arrival>,
     agent: Agent,
     sessions: u32,
+    handshakes: u32,
     mouse_mode: u16,
     is_closed: bool,
     /// New connections are closed at once.
@@ -213,6 +214,12 @@ impl SpiceServer {
         self.shared.state().sessions
     }
 
+    /// How many handshakes clients have begun, with whatever end. Connections on which nothing was said do not count.
+    #[must_use]
+    pub fn handshakes(&self) -> u32 {
+        self.shared.state().handshakes
+    }
+
     /// Sends a message on that channel to whoever has it open.
     pub fn send(&self, channel: u8, kind: u16, payload: &[u8]) {
         self.send_raw(channel, &message(kind, payload));
@@ -231,6 +238,21 @@ impl SpiceServer {
         for connection in self.shared.connections(channel) {
             let _ = connection.socket.shutdown(Shutdown::Both);
         }
+    }
+
+    /// Sends bytes, then closes that channel alone: the others stay open even without MAIN, as where a connection breaks
+    /// on its way.
+    pub fn cut(&self, channel: u8, bytes: &[u8]) {
+        let mut state = self.shared.state();
+        let all = std::mem::take(&mut state.connections);
+        let (cut, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|c| c.channel == channel);
+        state.connections = kept;
+        drop(state);
+        for connection in cut {
+            let _ = connection.write(bytes);
+            let _ = connection.socket.shutdown(Shutdown::Both);
+        }
+        self.shared.changed.notify_all();
     }
 
     /// Closes all channels, as when another client takes over; the socket goes on listening.
@@ -309,12 +331,15 @@ pub fn message(kind: u16, payload: &[u8]) -> Vec<u8> {
     [&kind.to_le_bytes()[..], &size.to_le_bytes(), payload].concat()
 }
 
-fn words(words: &[u32]) -> Vec<u8> {
+/// Words as they are on the wire.
+#[must_use]
+pub fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// DRAW_COPY of one colour, as QEMU sends it (spice.md 5.5, 12).
-fn draw_copy([left, top, width, height]: [u32; 4], color: u32) -> Vec<u8> {
+/// DRAW_COPY of one colour, as QEMU sends it (spice.md 5.5, 12): left, top, width, height and 0x00RRGGBB.
+#[must_use]
+pub fn draw_copy([left, top, width, height]: [u32; 4], color: u32) -> Vec<u8> {
     let mut payload = words(&[0, top, left, top + height, left + width]);
     payload.push(0);
     payload.extend(words(&[57, 0, 0, height, width]));
@@ -356,7 +381,8 @@ fn accept(socket: &UnixListener, shared: &Arc<Shared>) {
 }
 
 fn serve(mut stream: UnixStream, shared: &Arc<Shared>) -> anyhow::Result<()> {
-    let Some(channel) = link::greet(&mut stream, &shared.options.password)? else {
+    let begun = || shared.state().handshakes += 1;
+    let Some(channel) = link::greet(&mut stream, &shared.options.password, begun)? else {
         return Ok(());
     };
     let connection = Connection {
@@ -367,10 +393,11 @@ fn serve(mut stream: UnixStream, shared: &Arc<Shared>) -> anyhow::Result<()> {
     begin(&connection, shared)?;
     let result = read(&mut stream, &connection, shared);
     let mut state = shared.state();
+    let known = state.connections.len();
     state
         .connections
         .retain(|c| !Arc::ptr_eq(&c.writer, &connection.writer));
-    if channel == MAIN {
+    if channel == MAIN && state.connections.len() < known {
         // With MAIN all channels of the session go (spice.md 10).
         for other in std::mem::take(&mut state.connections) {
             let _ = other.socket.shutdown(Shutdown::Both);

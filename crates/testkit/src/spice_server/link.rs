@@ -22,10 +22,16 @@ fn key() -> anyhow::Result<&'static (RsaPrivateKey, Vec<u8>)> {
     Ok(KEY.get_or_init(|| (private, public)))
 }
 
-/// Takes the client's link message and ticket; returns the channel's type, or `None` if the client was refused.
-pub(super) fn greet(stream: &mut UnixStream, password: &str) -> anyhow::Result<Option<u8>> {
+/// Takes the client's link message and ticket; returns the channel's type, or `None` if the client was refused. Calls
+/// `begun` when the client has said something.
+pub(super) fn greet(
+    stream: &mut UnixStream,
+    password: &str,
+    begun: impl FnOnce(),
+) -> anyhow::Result<Option<u8>> {
     let mut header = [0; 16];
     stream.read_exact(&mut header)?;
+    begun();
     anyhow::ensure!(header.starts_with(b"REDQ"), "no SPICE client");
     let size = u32::from_le_bytes([header[12], header[13], header[14], header[15]]);
     anyhow::ensure!(
