@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use ivshmem::SharedMemory;
 use lgmp::{
-    Client, Corrupted, PostError, QueueError, SendError, SessionLost, StartError, SubscribeError,
-    WireVersion,
+    Client, Corrupted, Geometry, PostError, QueueError, SendError, SessionLost, StartError,
+    SubscribeError, WireVersion,
 };
 use support::{Bench, MAX_TIME, get, get64, memory, set, set64};
+
+/// `sessionID` of the header.
+const SESSION_ID_AT: usize = 8;
 
 const FROM_5: [WireVersion; 2] = [WireVersion::V5, WireVersion::V6];
 
@@ -114,6 +117,50 @@ fn h2_a_position_outside_the_ring_ends_the_subscription() {
                 operation(&mut reader, bench.now),
                 Some(QueueError::Corrupted)
             );
+        }
+    }
+}
+
+/// A subscriber that has met a position outside the ring.
+fn misled(version: WireVersion) -> (Bench, lgmp::Subscription) {
+    let mut bench = Bench::new(version);
+    let mut reader = bench.subscriber();
+    bench.post(0);
+    let position = bench.field(bench.geometry.queue.write_pos);
+    let sane = get(&bench.memory, position);
+    set(&bench.memory, position, 5);
+    assert_eq!(reader.peek(bench.now), Err(QueueError::Corrupted));
+    set(&bench.memory, position, sane);
+    (bench, reader)
+}
+
+#[test]
+fn h2_a_misled_subscriber_gives_back_its_bit_and_what_it_holds() {
+    for version in WireVersion::ALL {
+        let (bench, reader) = misled(version);
+        assert!(bench.queue.has_subscribers());
+        assert_eq!(reader.unsubscribe(bench.now), Ok(()));
+        let subs = bench.field(bench.geometry.queue.subs);
+        assert_eq!(get64(&bench.memory, subs), 0);
+        assert_eq!(get(&bench.memory, bench.pending_at(0)), 0);
+    }
+}
+
+#[test]
+fn h2_a_misled_subscriber_writes_nothing_where_the_session_or_the_bit_is_anothers() {
+    for version in WireVersion::ALL {
+        let owner = Geometry::of(version).queue.client_id;
+        for is_session in [true, false] {
+            let (bench, reader) = misled(version);
+            let word = match (is_session, owner) {
+                (true, _) => SESSION_ID_AT,
+                (false, Some(owner)) => bench.field(owner),
+                (false, None) => continue,
+            };
+            set(&bench.memory, word, get(&bench.memory, word) ^ 1);
+            let before = snapshot(&bench.memory);
+            assert!(reader.unsubscribe(bench.now).is_err());
+            assert!(snapshot(&bench.memory) == before, "something was written");
         }
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use clock::{Clock, Nanos};
 use ivshmem::SharedMemory;
 use kvmfr::{Features, SessionDescription, Version};
-use lgmp::{Client, QueueError, WireVersion};
+use lgmp::{Client, QueueError, Subscription, WireVersion};
 
 pub use cursor::{CursorPosition, SetCursorError};
 pub use frame::{Discarded, Frame};
@@ -258,8 +258,9 @@ impl Reader {
                 None
             }
             Err(error) => {
-                self.log_queue("frame", error);
+                let ended = self.frames.subscription.take();
                 self.frames.restart(None, Version::V20);
+                end("frame", error, ended, now);
                 None
             }
         }
@@ -269,17 +270,9 @@ impl Reader {
         match self.pointer.look(&self.memory, now) {
             Ok(false) => {}
             Ok(true) => self.plan.found_pointer(now),
-            Err(error) => {
-                self.log_queue("pointer", error);
-                self.pointer.subscription = None;
-            }
+            Err(error) => end("pointer", error, self.pointer.subscription.take(), now),
         }
         self.pointer.has_news().then_some(Happened::Pointer)
-    }
-
-    /// A subscription ended; the next step gets a new one.
-    fn log_queue(&self, queue: &str, error: QueueError) {
-        tracing::debug!(%error, queue, "the subscription ended");
     }
 
     fn next_look(&self, now: Nanos) -> Nanos {
@@ -311,6 +304,19 @@ impl Reader {
             Happened::Missing(link) => Event::Missing(link),
             Happened::CursorPosition(result) => Event::CursorPosition(result),
         }
+    }
+}
+
+/// A subscription ended; the next step gets a new one.
+///
+/// One that only met nonsense still has its subscriber bit, and gives it back: else a hostile guest could make its reader
+/// take all 32 of them. The wait for the lock is bounded as that for the new subscription is.
+fn end(queue: &str, error: QueueError, ended: Option<Subscription>, now: Nanos) {
+    tracing::debug!(%error, queue, "the subscription ended");
+    if error == QueueError::Corrupted
+        && let Some(Err(error)) = ended.map(|ended| ended.unsubscribe(millis(now)))
+    {
+        tracing::debug!(%error, queue, "unsubscribing");
     }
 }
 

@@ -74,7 +74,8 @@ pub(crate) struct Place {
 /// A subscriber of one queue, in one session.
 ///
 /// One thread uses it at a time. After any error but [`QueueError::LockTimeout`] it stays dead. Dropping it writes
-/// nothing, which is right when the session has ended; otherwise call [`Subscription::unsubscribe`].
+/// nothing, which is right when the session has ended; otherwise call [`Subscription::unsubscribe`], also after
+/// [`QueueError::Corrupted`]: the subscriber bit is taken until somebody gives it back.
 #[derive(Debug)]
 #[must_use = "a subscriber that does not read is evicted; unsubscribe instead"]
 pub struct Subscription<M: Slots = SharedMemory> {
@@ -144,6 +145,8 @@ impl<M: Slots> Subscription<M> {
     /// # Errors
     /// See [`QueueError`]; the subscription is over in any case.
     pub fn unsubscribe(mut self, now_ms: u64) -> Result<(), QueueError> {
+        // A position or message out of its bounds says nothing against the bit: whose that is, is checked anew.
+        self.dead = self.dead.filter(|error| *error != QueueError::Corrupted);
         self.run(now_ms, |subscription| subscription.leave())
     }
 

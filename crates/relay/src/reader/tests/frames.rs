@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use ivshmem::PixelStream;
+use lgmp::Geometry;
 use picture::FrameRect;
 
 use super::rig::*;
@@ -162,6 +163,31 @@ fn a_corrupted_queue_is_subscribed_to_again() {
     assert_eq!(rig.wait(100), Seen::Nothing);
     rig.post(&damaged(1, B));
     assert_eq!(rig.wait(100), Seen::full(1));
+}
+
+#[test]
+fn a_queue_that_is_corrupted_again_and_again_costs_no_subscriber_bits() {
+    for (lgmp, version) in PAIRS {
+        let mut rig = Rig::connected(lgmp, version);
+        let fields = Geometry::of(lgmp).queue;
+        rig.post(&header(0));
+        assert_eq!(rig.look(), Seen::full(0));
+        for _ in 0..40 {
+            for queue in [0, 1] {
+                let at = queue_at(lgmp, queue) + fields.write_pos;
+                let sane = rig.peek(at);
+                rig.poke(at, 1_000_000);
+                assert_eq!(rig.look(), Seen::Nothing);
+                rig.poke(at, sane);
+                // The other queue's, and at most the new one of this.
+                assert!(rig.subscribers(lgmp, queue) <= 1, "{lgmp:?}");
+                assert_eq!(rig.wait(50), Seen::Nothing);
+                assert_eq!(rig.subscribers(lgmp, queue), 1, "{lgmp:?}");
+            }
+        }
+        rig.post(&header(7));
+        assert_eq!(rig.wait(100), Seen::full(7));
+    }
 }
 
 #[test]

@@ -340,6 +340,12 @@ impl Rig {
         word.store(value, Ordering::SeqCst);
     }
 
+    /// How many subscribers a queue has, evicted ones included.
+    pub(super) fn subscribers(&self, version: WireVersion, queue: usize) -> u32 {
+        let subs = queue_at(version, queue) + Geometry::of(version).queue.subs;
+        self.peek(subs + 4).count_ones()
+    }
+
     pub(super) fn peek(&self, at: usize) -> u32 {
         let word = self.memory.as_slice().atomic_u32(at).unwrap();
         word.load(Ordering::SeqCst)
