@@ -22,7 +22,7 @@ struct Storage {
 
 impl Storage {
     fn of(layout: &FrameLayout, has_bgra: bool) -> Result<Self, UploadError> {
-        let Size { width, height } = layout.frame;
+        let Size { width, height } = rows_there(layout);
         let (format, width) = match layout.format {
             PixelFormat::Bgra8 if has_bgra => (TexelFormat::Bgra8, width),
             PixelFormat::Bgra8 => (TexelFormat::Bgra8Swizzled, width),
@@ -73,6 +73,19 @@ impl Storage {
             height: rect.height,
         }
     }
+}
+
+/// The part of a frame that is not cut off: its size is that of real bytes, whatever the guest claims.
+fn rows_there(layout: &FrameLayout) -> Size {
+    let Size { width, height } = layout.frame;
+    Size::new(width, height.min(layout.rows).max(1))
+}
+
+/// The texture that a frame is shown from: a truncated one has one more row, which is black and, as textures are
+/// clamped to their edge, stands for all that are missing.
+fn shown_size(layout: &FrameLayout) -> Size {
+    let Size { width, height } = rows_there(layout);
+    Size::new(width, (height + 1).min(layout.frame.height))
 }
 
 /// A damage in which no 32-bit word of three-byte pixels is changed in part: four pixels are three words.
@@ -298,8 +311,9 @@ impl Desktop {
         gl: &Gl,
     ) -> Result<Damage, UploadError> {
         let storage = Storage::of(layout, self.has_bgra)?;
-        let side = storage.size.width.max(storage.size.height);
-        if side > gl.max_texture || layout.frame.width > gl.max_texture {
+        let shown = shown_size(layout);
+        let side = storage.size.width.max(shown.width).max(shown.height);
+        if side > gl.max_texture {
             let Size { width, height } = layout.frame;
             let max = gl.max_texture;
             return Err(RenderError::TooLarge { width, height, max }.into());
@@ -322,8 +336,7 @@ impl Desktop {
         let Some(current) = &self.current else {
             return Ok(());
         };
-        let mut rows_there = layout.frame;
-        rows_there.height = rows_there.height.min(layout.rows);
+        let rows_there = rows_there(layout);
         let storage = current.storage;
         let into = current.stored.as_ref().unwrap_or(&current.shown.texture);
         let mut rects = damage
@@ -367,7 +380,8 @@ impl Desktop {
             (false, true) => TexelFormat::Bgra8,
             (false, false) => TexelFormat::Rgba8,
         };
-        let shown = Shown::new(gl, shown_format, layout.frame)?;
+        let size = shown_size(layout);
+        let shown = Shown::new(gl, shown_format, size)?;
         let stored = match is_direct {
             true => None,
             false => match gl.texture(storage.format, storage.size) {
@@ -378,10 +392,9 @@ impl Desktop {
                 }
             },
         };
-        // Rows that a truncated frame lacks stay black.
-        gl.draw_into(Some(shown.framebuffer), layout.frame);
-        let all = [0, 0, int(layout.frame.width), int(layout.frame.height)];
-        gl.fill(all, 0.0);
+        // The row that stands for those that a truncated frame lacks stays black.
+        gl.draw_into(Some(shown.framebuffer), size);
+        gl.fill([0, 0, int(size.width), int(size.height)], 0.0);
         let new = Current {
             layout: *layout,
             storage,
@@ -418,7 +431,10 @@ impl Desktop {
         let Some(current) = &self.current else { return };
         let is_as_stored = placement.is_one_to_one() && placement.turn == Rotation::Deg0;
         // In another order than the window's, a copy would be a slow kind of drawing.
-        let is_copy = current.shown.texture.format() == TexelFormat::Bgra8 && !dim;
+        // And missing rows cannot be copied.
+        let texture = &current.shown.texture;
+        let is_whole = texture.size() == current.layout.frame;
+        let is_copy = is_whole && texture.format() == TexelFormat::Bgra8 && !dim;
         if may_blit && is_as_stored && is_copy {
             gl.read_from(Some(current.shown.framebuffer));
             for rect in rects {

@@ -163,7 +163,7 @@ impl Stage {
         let way = Unturned::new(placement.turn, placement.frame);
         let turned = placement.turned_frame();
         if self.sampling == Sampling::Sampled {
-            gl.set_affine(&self.to_uv, &to_uv(placement, &way));
+            gl.set_affine(&self.to_uv, &to_uv(placement, &way, picture.size()));
         } else {
             gl.set_int2(&self.turned, [int(turned.width), int(turned.height)]);
             gl.set_int2(&self.corner, way.corner);
@@ -177,23 +177,24 @@ impl Stage {
     }
 }
 
-/// From pixels of the window to texture coordinates of the stored picture, column by column.
-fn to_uv(placement: &Placement, way: &Unturned) -> [f32; 6] {
+/// From pixels of the window to texture coordinates of the stored picture, column by column; the texture may have fewer
+/// rows than the picture.
+fn to_uv(placement: &Placement, way: &Unturned, texture: Size) -> [f32; 6] {
     let float = |value: u32| f64::from(value.max(1));
     let (frame, turned, target) = (placement.frame, placement.turned_frame(), placement.target);
     let right = float(turned.width) / float(target.width);
     let down = float(turned.height) / float(target.height);
     let (left, top) = (f64::from(target.x), f64::from(target.y));
     let [xx, xy, yx, yy] = way.steps.map(f64::from);
-    // One texture axis: t = (start + a * (x - left) * right + b * (y - top) * down) / length.
-    let axis = |a: f64, b: f64, length: f64| {
+    // One texture axis: t = (start + a * (x - left) * right + b * (y - top) * down) / texels.
+    let axis = |a: f64, b: f64, length: f64, texels: f64| {
         // A step of -1 starts at the far edge, not at the near one.
         let start = if a < 0.0 || b < 0.0 { length } else { 0.0 };
         let (x, y) = (a * right, b * down);
-        [x, y, start - x * left - y * top].map(|value| (value / length) as f32)
+        [x, y, start - x * left - y * top].map(|value| (value / texels) as f32)
     };
-    let u = axis(xx, yx, float(frame.width));
-    let v = axis(xy, yy, float(frame.height));
+    let u = axis(xx, yx, float(frame.width), float(texture.width));
+    let v = axis(xy, yy, float(frame.height), float(texture.height));
     [u[0], v[0], u[1], v[1], u[2], v[2]]
 }
 

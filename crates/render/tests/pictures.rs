@@ -343,6 +343,56 @@ fn rows_missing_from_a_truncated_frame_are_black() {
 }
 
 #[test]
+fn missing_rows_are_black_however_the_picture_is_turned_scaled_and_pointed_at() {
+    let sizes = [
+        FRAME,
+        Size::new(47, 80),
+        Size::new(2 * FRAME.width, 2 * FRAME.height),
+    ];
+    let shape = PointerShape {
+        kind: PointerKind::Colour,
+        width: 12,
+        height: 12,
+        pitch_bytes: 48,
+        hot_spot: (0, 0),
+        data: [0x12, 0x80, 0xf0, 0x90].repeat(144),
+    };
+    for size in sizes {
+        let Some(mut renderer) = renderer(size, &RenderOptions::default()) else {
+            return;
+        };
+        for (rotation, filter) in [
+            (Rotation::Deg0, ScaleFilter::Nearest),
+            (Rotation::Deg90, ScaleFilter::Linear),
+            (Rotation::Deg180, ScaleFilter::Nearest),
+            (Rotation::Deg180, ScaleFilter::Linear),
+            (Rotation::Deg270, ScaleFilter::Linear),
+        ] {
+            for rows in [1, 13, FRAME.height - 1] {
+                let mut layout = layout(PixelFormat::Bgra8, FRAME, rotation);
+                layout.rows = rows;
+                let scene = Scene {
+                    layout: Some(&layout),
+                    view: ViewOptions {
+                        filter,
+                        ..ViewOptions::default()
+                    },
+                    pointer: PointerState {
+                        is_visible: true,
+                        position: GuestPoint { x: 5, y: 8 },
+                    },
+                    shape: Some(&shape),
+                    ..Scene::default()
+                };
+                let what = format!("{size:?} {rotation:?} {filter:?} {rows} rows");
+                let tolerance = if filter == ScaleFilter::Linear { 2 } else { 0 };
+                check(&mut renderer, &scene, &bytes(&layout, 8), tolerance, &what);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_scene_without_a_picture_is_black() {
     let Some(mut renderer) = renderer(FRAME, &RenderOptions::default()) else {
         return;

@@ -34,7 +34,10 @@ vec3 picture_here() {
         nearest(pixel.x, u_turned.x, u_target.z),
         nearest(pixel.y, u_turned.y, u_target.w)
     );
-    return texelFetch(u_picture, u_corner + at.x * u_steps.xy + at.y * u_steps.zw, 0).rgb;
+    ivec2 texel = u_corner + at.x * u_steps.xy + at.y * u_steps.zw;
+    // A truncated picture ends with one black row, which stands for all that are missing.
+    texel.y = min(texel.y, textureSize(u_picture, 0).y - 1);
+    return texelFetch(u_picture, texel, 0).rgb;
 #endif
 }
 
