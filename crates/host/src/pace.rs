@@ -2,6 +2,13 @@
 
 use clock::Nanos;
 
+/// While the clients are busy, room is looked for at least this far apart; they cannot tell.
+const ROOM_LOOK: Nanos = Nanos::from_millis(1);
+/// And at most this far: a client that was killed keeps its slot for a second.
+const LONGEST_ROOM_LOOK: Nanos = Nanos::from_millis(10);
+/// In between, a picture comes late by this share of the time that it has waited already.
+const LATENESS: i64 = 8;
+
 /// Keeps pictures apart: by `app:throttleFPS`, and while there is no room for one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
@@ -11,6 +18,8 @@ pub(crate) struct Pace {
     next: Nanos,
     /// When to try again after one could not be had.
     retry: Nanos,
+    /// Since when there has been no room.
+    full_since: Option<Nanos>,
 }
 
 impl Pace {
@@ -37,6 +46,19 @@ impl Pace {
     /// used is not made up for, but by one picture.
     pub(crate) fn fetched(&mut self, now: Nanos) {
         self.next = (self.next + self.interval).max(now);
+    }
+
+    /// Takes in whether there is room for a picture at `now`; if not, looks again in a while.
+    ///
+    /// A live client makes room within milliseconds and is not kept waiting; one that does not is looked at ever less.
+    pub(crate) fn found_room(&mut self, has_room: bool, now: Nanos) {
+        if has_room {
+            self.full_since = None;
+            return;
+        }
+        let waited = now - *self.full_since.get_or_insert(now);
+        let pause = Nanos(waited.0 / LATENESS);
+        self.retry_at(now + pause.max(ROOM_LOOK).min(LONGEST_ROOM_LOOK));
     }
 
     /// Nothing before `until`.
@@ -108,5 +130,41 @@ mod tests {
         let mut pace = Pace::new(0);
         pace.retry_at(MS(1_010));
         assert_eq!(pace.image_from(), MS(1_010));
+    }
+
+    /// Looks for room from 1 s on whenever `pace` lets it, until there is some after `busy`; returns how often it looked,
+    /// and how long after that it found it.
+    fn looks(pace: &mut Pace, busy: Nanos) -> (u32, Nanos) {
+        let start = MS(1_000);
+        let mut now = start;
+        let mut count = 0;
+        loop {
+            count += 1;
+            let has_room = now >= start + busy;
+            pace.found_room(has_room, now);
+            if has_room {
+                return (count, now - start - busy);
+            }
+            assert!(pace.image_from() > now, "time goes on");
+            now = pace.image_from();
+        }
+    }
+
+    #[test]
+    fn a_killed_clients_slot_is_looked_at_ever_less() {
+        let (count, _) = looks(&mut Pace::new(0), MS(1_000));
+        assert!(count < 130, "{count} looks in a second");
+    }
+
+    #[test]
+    fn a_live_client_that_is_slow_is_hardly_kept_waiting() {
+        for busy in 1..100 {
+            // What was waited for before does not count.
+            let mut pace = Pace::new(0);
+            looks(&mut pace, MS(1_000));
+            let (_, late) = looks(&mut pace, Nanos(MS(busy).0 - 1));
+            let most = MS(1).max(Nanos(MS(busy).0 / LATENESS));
+            assert!(late <= most, "{late:?} after {busy} ms");
+        }
     }
 }

@@ -18,8 +18,6 @@ use crate::stats::Stats;
 const LOOK: Nanos = Nanos::from_millis(1000);
 /// How often a source is asked to take note of what has happened while nobody looks.
 const REST: Nanos = Nanos::from_millis(100);
-/// While the clients are busy, how often room is looked for; they cannot tell.
-const ROOM_LOOK: Nanos = Nanos::from_millis(1);
 /// How long after a picture that could not be had the next is tried.
 const RETRY: Nanos = Nanos::from_millis(20);
 /// The same if only another size of screen or memory can help.
@@ -106,9 +104,10 @@ impl Relaying {
             return Ok(());
         }
         let now = MonotonicClock.now();
-        if !self.stage.publisher().has_room() {
+        let has_room = self.stage.publisher().has_room();
+        self.pace.found_room(has_room, now);
+        if !has_room {
             // A picture fetched now would be old when it can go out.
-            self.pace.retry_at(now + ROOM_LOOK);
             return Ok(());
         }
         match capture.image()? {
