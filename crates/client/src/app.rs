@@ -11,6 +11,7 @@ use relay::Waker;
 use spice::MouseModes;
 use window::{Window, WindowConfig, WindowEvent};
 
+use crate::clipboard::{ClipboardPolicy, ClipboardThread};
 use crate::config::{Screensaver, Settings, Transport};
 use crate::console::Console;
 use crate::guest_view::SharedGuestView;
@@ -50,12 +51,13 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         guest: guest.clone(),
     };
     let view = ViewThread::start(settings, pictures, &window, &waker)?;
+    let clipboard = start_clipboard(settings, &mut window, &view);
     let machine = match console {
         Some(console) => {
             let window_waker = window.waker();
             let outlets = Outlets {
                 console,
-                agent: Arc::new(|_| ()),
+                clipboard: clipboard.as_ref().map(|c| c.handle().clone()),
                 wake: Arc::new(move || window_waker.wake()),
             };
             Machine::new(settings, outlets, MonotonicClock.now())?
@@ -73,11 +75,37 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         window,
         view,
         machine,
+        clipboard,
         guest,
     };
     let result = app.run(is_over);
     app.end();
     result
+}
+
+/// Joins the clipboards if anything may be copied; a desktop that has none is no reason not to show a picture.
+fn start_clipboard(
+    settings: &Settings,
+    window: &mut Window,
+    view: &ViewThread,
+) -> Option<ClipboardThread> {
+    let spice = &settings.spice;
+    if !spice.clipboard_to_vm && !spice.clipboard_to_local {
+        return None;
+    }
+    let policy = ClipboardPolicy {
+        to_vm: spice.clipboard_to_vm,
+        to_local: spice.clipboard_to_local,
+        max_bytes: spice.clipboard_max_bytes,
+    };
+    let show = view.speaker();
+    let started = ClipboardThread::start(window, policy, move |text| {
+        tracing::warn!("{text}");
+        show(ViewCommand::Message(text));
+    });
+    started
+        .inspect_err(|error| tracing::warn!("no clipboard: {error:#}"))
+        .ok()
 }
 
 /// What concerns the session in the user's settings.
@@ -123,6 +151,7 @@ struct App {
     window: Window,
     /// `None` without SPICE.
     machine: Option<Machine>,
+    clipboard: Option<ClipboardThread>,
     guest: SharedGuestView,
     input: InputModel,
     /// What the input wants done; empty between two events.
@@ -166,6 +195,7 @@ impl App {
         if let Some(machine) = &mut self.machine {
             machine.close();
         }
+        self.clipboard = None;
     }
 
     fn window_event(&mut self, event: &WindowEvent, now: Nanos) {
@@ -173,6 +203,11 @@ impl App {
             WindowEvent::CloseRequested => self.is_done = true,
             WindowEvent::Resized { buffer, scale } => {
                 self.view.send(ViewCommand::Resized(buffer, scale));
+            }
+            WindowEvent::Focused(true) => {
+                if let Some(clipboard) = &self.clipboard {
+                    clipboard.handle().focused();
+                }
             }
             WindowEvent::Exposed => self.view.send(ViewCommand::Exposed),
             WindowEvent::PresenterReady => self.view.send(ViewCommand::Ready),

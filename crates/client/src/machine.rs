@@ -2,17 +2,17 @@
 
 mod life;
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use clock::Nanos;
-use spice::agent::AgentEvent;
 use spice::inputs::Locks;
 use spice::session::ChannelState;
 use spice::transport::{Address, Client, Handle, Report};
 use spice::{ChannelKind, Command, Event, MouseModes, Password, SessionOptions};
 
+use crate::clipboard::ClipboardHandle;
 use crate::config::Settings;
 use crate::console::Console;
 
@@ -40,8 +40,8 @@ pub enum MachineEvent {
 pub struct Outlets {
     /// The picture and the pointer.
     pub console: Console,
-    /// The guest's agent, on the SPICE thread; not to be kept waiting.
-    pub agent: Arc<dyn Fn(AgentEvent) + Send + Sync>,
+    /// What the guest's agent says; `None` if nothing is to be copied.
+    pub clipboard: Option<ClipboardHandle>,
     /// Makes the main thread look.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -177,6 +177,9 @@ impl Machine {
                     tracing::info!("SPICE: {end}");
                     // Its thread is at its end.
                     self.client = None;
+                    if let Some(clipboard) = &self.outlets.clipboard {
+                        clipboard.disconnected();
+                    }
                     self.life.ended(end.clone(), random(), now);
                 }
                 _ => {}
@@ -219,15 +222,25 @@ impl Machine {
         };
         tracing::debug!("SPICE: connecting to {}", self.address);
         let (session, sender, outlets) = (self.session, self.sender.clone(), self.outlets.clone());
+        // Whoever hears of the session must have its handle first.
+        let beginning = Arc::new(Mutex::new(()));
+        let begun = Arc::clone(&beginning);
+        let held = beginning.lock();
         let report = move |report: Report<'_>| {
+            drop(begun.lock());
             if let Some(event) = distribute(report, &outlets) {
                 // Nobody listens any more when the program ends.
                 let _ = sender.send((session, event));
                 (outlets.wake)();
             }
         };
-        let client = Client::connect(self.address.clone(), options, report);
-        self.client = Some(client.context("starting the SPICE thread")?);
+        let client = Client::connect(self.address.clone(), options, report)
+            .context("starting the SPICE thread")?;
+        if let Some(clipboard) = &self.outlets.clipboard {
+            clipboard.connected(client.handle().clone());
+        }
+        drop(held);
+        self.client = Some(client);
         Ok(())
     }
 }
@@ -255,7 +268,9 @@ fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
         Event::Locks(locks) => MachineEvent::Locks(locks),
         Event::Uuid(uuid) => MachineEvent::Uuid(uuid),
         Event::Agent(event) => {
-            (outlets.agent)(event);
+            if let Some(clipboard) = &outlets.clipboard {
+                clipboard.spice(event);
+            }
             return None;
         }
         Event::Name(name) => {

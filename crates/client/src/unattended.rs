@@ -39,7 +39,7 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
     let ring = calls.clone();
     let outlets = Outlets {
         console: console.clone(),
-        agent: Arc::new(|_| ()),
+        clipboard: None,
         wake: Arc::new(move || {
             // Nobody listens any more at the end.
             let _ = ring.send(Call::Session);

@@ -99,6 +99,15 @@ impl ViewThread {
         self.waker.wake();
     }
 
+    /// Gives commands from another thread.
+    pub(super) fn speaker(&self) -> impl Fn(ViewCommand) + Send + 'static {
+        let (commands, waker) = (self.commands.clone(), self.waker.clone());
+        move |command| {
+            let _ = commands.send(command);
+            waker.wake();
+        }
+    }
+
     /// Makes the view look closely for a while.
     pub(super) fn alert(&self) {
         self.waker.wake();
