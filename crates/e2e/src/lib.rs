@@ -12,6 +12,7 @@ pub mod painted;
 pub mod spice_clipboard;
 pub mod spice_desk;
 pub mod spice_hands;
+pub mod window_hands;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

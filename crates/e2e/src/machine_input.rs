@@ -13,6 +13,7 @@ pub use cases::{
 };
 pub use keys::{Key, keys, passed_keys};
 pub use recorder::{Arrived, BOOT, Recorder};
+pub(crate) use recorder::{is_up, presses, relative};
 
 /// Numbers of linux/input-event-codes.h.
 const EV_SYN: u16 = 0;

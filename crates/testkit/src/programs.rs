@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::machine::Machine;
 use crate::process::Process;
 
 /// The path of one of our programs: in `LG_BIN_DIR`, else in the folder of the profile that the test was built with.
@@ -90,6 +91,18 @@ pub fn client(shm: &SharedFile) -> anyhow::Result<Command> {
     command
         .arg(shm.option())
         .args(["spice:enable=no", "--allow-root"]);
+    Ok(command)
+}
+
+/// A command for our client on a machine's own screen, keyboard and mouse, with no host application in the guest.
+///
+/// # Errors
+/// If it is not built.
+pub fn machine_client(machine: &Machine) -> anyhow::Result<Command> {
+    let mut command = clean_command(&path("looking-glass-client")?);
+    command
+        .args(machine.spice_options())
+        .args(["app:transport=spice", "--allow-root"]);
     Ok(command)
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{
-    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, KEY_PRESS_EVENT,
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, InputFocus, KEY_PRESS_EVENT,
     KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
@@ -144,5 +144,25 @@ impl XInput {
     pub fn pointer(&self) -> anyhow::Result<(i16, i16)> {
         let place = self.connection.query_pointer(self.root)?.reply()?;
         Ok((place.root_x, place.root_y))
+    }
+
+    /// The window that gets the keys.
+    ///
+    /// # Errors
+    /// If the server is gone.
+    pub fn focus(&self) -> anyhow::Result<u32> {
+        Ok(self.connection.get_input_focus()?.reply()?.focus)
+    }
+
+    /// Gives the keys to another window, the root window for instance.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn set_focus(&self, window: u32) -> anyhow::Result<()> {
+        let revert = InputFocus::POINTER_ROOT;
+        let sent = self
+            .connection
+            .set_input_focus(revert, window, x11rb::CURRENT_TIME);
+        Ok(sent?.check()?)
     }
 }

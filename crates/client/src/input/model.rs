@@ -222,7 +222,10 @@ impl InputModel {
                     self.link = Link::TakenOver;
                 }
             }
-            SpiceInput::Mouse(modes) => self.modes = Some(modes),
+            SpiceInput::Mouse(modes) => {
+                tracing::debug!("mouse mode: {:?}", modes.current());
+                self.modes = Some(modes);
+            }
             SpiceInput::Locks(locks) => self.locks.set_guest(Some(locks)),
         }
         self.settle(now, actions);
@@ -277,6 +280,7 @@ impl InputModel {
         if self.is_focused {
             return;
         }
+        tracing::debug!("the window has the focus");
         self.is_focused = true;
         // Those still down were left so when the focus went, and nobody tells whether they still are.
         self.keys.release_all(&mut self.out, actions);
@@ -285,6 +289,7 @@ impl InputModel {
     }
 
     fn focus_went(&mut self, actions: &mut Vec<Action>) {
+        tracing::debug!("the window has lost the focus");
         let was_captured = self.capture != Capture::Off;
         self.is_focused = false;
         self.due.at_focus = false;

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
 
-use super::recorder::{Arrived, Recorder, is_up, presses};
-use super::{Button, EV_ABS, EV_REL, Hands, passed_keys};
+use super::recorder::{Arrived, Recorder, is_up, presses, relative};
+use super::{Button, EV_REL, Hands, passed_keys};
 
 /// Keys or motions that are sent before the guest has taken them: its kernel keeps only 64 events for a reader, and a key
 /// that goes down and up makes four, a motion three. More at once than anybody types is its loss, not ours.
 const AT_ONCE: usize = 8;
 
 /// Numbers of linux/input-event-codes.h.
-const REL_X: u16 = 0;
-const REL_Y: u16 = 1;
 const REL_WHEEL: u16 = 8;
 const KEY_LEFTCTRL: u16 = 29;
 const KEY_LEFTSHIFT: u16 = 42;
@@ -113,27 +111,22 @@ pub fn motion_sums_exactly(recorder: &mut Recorder, hands: &mut dyn Hands) -> an
     // Larger than what an emulated mouse reports at once.
     let large = [(1000, -700), (-333, 512), (1, 0), (0, -1), (127, 128)];
     let steps: Vec<(i32, i32)> = small.chain(large).collect();
-    let total = |events: &[Arrived]| {
-        let axis = |code| {
-            let on = events
-                .iter()
-                .filter(|event| (event.kind, event.code) == (EV_REL, code));
-            on.map(|event| event.value).sum::<i32>()
-        };
-        (axis(REL_X), axis(REL_Y))
-    };
     let mut sum = (0, 0);
     for some in steps.chunks(AT_ONCE) {
         for &(dx, dy) in some {
             hands.motion(dx, dy)?;
             sum = (sum.0 + dx, sum.1 + dy);
         }
-        recorder.wait(&format!("{sum:?}"), |events| total(events) == sum)?;
+        recorder.wait(&format!("{sum:?}"), |events| relative(events) == sum)?;
     }
     // Nothing more comes after it: whatever is sent next is the next to arrive.
     recorder.tap(hands, KEY_A)?;
     let events = recorder.events();
-    ensure!(total(&events) == sum, "{:?}, not {sum:?}", total(&events));
+    ensure!(
+        relative(&events) == sum,
+        "{:?}, not {sum:?}",
+        relative(&events)
+    );
     Ok(())
 }
 
@@ -195,39 +188,15 @@ pub fn positions_are_hit(
     points: &BTreeSet<(u32, u32)>,
 ) -> anyhow::Result<()> {
     hands.use_positions(true)?;
-    let tablet = recorder.device("Tablet")?;
-    // An axis at rest is not told again.
-    hands.position(size.0 / 3, size.1 / 3)?;
-    recorder.wait("the tablet", |events| last(events, tablet).is_some())?;
-    let mut at = last(&recorder.events(), tablet);
-    for &(x, y) in points {
-        recorder.forget();
+    // The pointer may be there already, and then nothing is told.
+    for (x, y) in [(size.0 / 3, size.1 / 3), (size.0 / 2, size.1 / 2)] {
         hands.position(x, y)?;
-        let expected = Some((on_axis(x, size.0), on_axis(y, size.1)));
-        let what = format!("{x}, {y}: {expected:?} after {at:?}");
-        recorder.wait(&what, |events| merged(events, tablet, at) == expected)?;
-        at = expected;
     }
-    hands.use_positions(false)
-}
-
-/// Where QEMU puts a pixel on an axis of 0 to 32767.
-fn on_axis(pixel: u32, side: u32) -> i32 {
-    i32::try_from(u64::from(pixel) * 0x7fff / u64::from(side.max(1))).unwrap_or(0)
-}
-
-fn last(events: &[Arrived], tablet: usize) -> Option<(i32, i32)> {
-    merged(events, tablet, None)
-}
-
-/// The tablet's position after those events; each tells one axis only.
-fn merged(events: &[Arrived], tablet: usize, before: Option<(i32, i32)>) -> Option<(i32, i32)> {
-    let axis = |code: u16| {
-        let on =
-            |event: &&Arrived| (event.device, event.kind, event.code) == (tablet, EV_ABS, code);
-        events.iter().rev().find(on).map(|event| event.value)
-    };
-    let x = axis(0).or(before.map(|at| at.0))?;
-    let y = axis(1).or(before.map(|at| at.1))?;
-    Some((x, y))
+    recorder.expect_position((size.0 / 2, size.1 / 2), size)?;
+    for &point in points {
+        recorder.forget();
+        hands.position(point.0, point.1)?;
+        recorder.expect_position(point, size)?;
+    }
+    Ok(())
 }

@@ -7,12 +7,16 @@ use testkit::guest::{GuestImage, GuestSpec};
 use testkit::machine::{Hardware, Machine, Shell, Spice};
 use testkit::programs;
 
-use super::{EV_KEY, EV_SYN, Hands, Lights};
+use super::{EV_ABS, EV_KEY, EV_REL, EV_SYN, Hands, Lights};
 
 /// TCG on two busy cores boots in 4 to 30 s.
 pub const BOOT: Duration = Duration::from_secs(120);
 /// The longest that an event may take; a busy machine is slow.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// Numbers of linux/input-event-codes.h.
+const REL_X: u16 = 0;
+const REL_Y: u16 = 1;
 
 /// Scroll Lock needs somebody who reads the terminal; it takes the lights as well then.
 const SCRIPT: &str = "setsid cat </dev/tty1 >/dev/null 2>&1 &\nlg-record-input &";
@@ -159,8 +163,32 @@ impl Recorder {
         Ok(())
     }
 
+    /// Takes the tablet away from the guest's driver: there are no positions from now on.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn remove_tablet(&mut self) -> anyhow::Result<()> {
+        let line = "for input in /sys/bus/virtio/drivers/virtio_input/virtio*; do \
+            if grep -q Tablet $input/input/input*/name; then \
+            echo ${input##*/} >/sys/bus/virtio/drivers/virtio_input/unbind; fi; done";
+        self.shell.run(line, LIMIT).map(drop)
+    }
+
+    /// Waits until the guest's tablet has gone to a pixel of a screen of that size. An axis at rest is not told again.
+    pub(crate) fn expect_position(&self, at: (u32, u32), size: (u32, u32)) -> anyhow::Result<()> {
+        let tablet = self.device("Tablet")?;
+        let expected = (on_axis(at.0, size.0), on_axis(at.1, size.1));
+        self.wait(&format!("{at:?}: {expected:?}"), |events| {
+            let (x, y) = (axis(events, tablet, 0), axis(events, tablet, 1));
+            (x, y) != (None, None)
+                && x.is_none_or(|x| x == expected.0)
+                && y.is_none_or(|y| y == expected.1)
+        })?;
+        Ok(())
+    }
+
     /// Presses and releases, and waits until the guest knows.
-    pub(super) fn tap(&self, hands: &mut dyn Hands, code: u16) -> anyhow::Result<()> {
+    pub(crate) fn tap(&self, hands: &mut dyn Hands, code: u16) -> anyhow::Result<()> {
         let before = presses(&self.events()).len();
         hands.key(code, true)?;
         hands.key(code, false)?;
@@ -183,7 +211,8 @@ fn parse(line: &str) -> Option<Arrived> {
     })
 }
 
-pub(super) fn is_up(events: &[Arrived], code: u16) -> bool {
+/// The last that is known of a key or button is that it went up.
+pub(crate) fn is_up(events: &[Arrived], code: u16) -> bool {
     let of_key = |event: &&Arrived| (event.kind, event.code) == (EV_KEY, code);
     events
         .iter()
@@ -193,9 +222,31 @@ pub(super) fn is_up(events: &[Arrived], code: u16) -> bool {
 }
 
 /// Presses and releases, without the guest's own repetition.
-pub(super) fn presses(events: &[Arrived]) -> Vec<(u16, i32)> {
+pub(crate) fn presses(events: &[Arrived]) -> Vec<(u16, i32)> {
     let presses = events
         .iter()
         .filter(|event| event.kind == EV_KEY && event.value != 2);
     presses.map(|event| (event.code, event.value)).collect()
+}
+
+/// The sum of all relative motion.
+pub(crate) fn relative(events: &[Arrived]) -> (i32, i32) {
+    let sum = |code| {
+        let on = events
+            .iter()
+            .filter(|event| (event.kind, event.code) == (EV_REL, code));
+        on.map(|event| event.value).sum::<i32>()
+    };
+    (sum(REL_X), sum(REL_Y))
+}
+
+/// Where QEMU puts a pixel on an axis of 0 to 32767.
+fn on_axis(pixel: u32, side: u32) -> i32 {
+    i32::try_from(u64::from(pixel) * 0x7fff / u64::from(side.max(1))).unwrap_or(0)
+}
+
+/// What was last told of a tablet's axis.
+fn axis(events: &[Arrived], tablet: usize, code: u16) -> Option<i32> {
+    let is_it = |event: &&Arrived| (event.device, event.kind, event.code) == (tablet, EV_ABS, code);
+    events.iter().rev().find(is_it).map(|event| event.value)
 }

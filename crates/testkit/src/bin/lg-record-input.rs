@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<()> {
         let name = format!("/sys/class/input/event{number}/device/name");
         if let (Ok(device), Ok(name)) = (File::open(path), std::fs::read_to_string(name)) {
             writeln!(output, "INPUT {} is {}", devices.len(), name.trim())?;
-            devices.push(device);
+            devices.push((devices.len(), device));
         }
     }
     writeln!(output, "GUEST: recording")?;
@@ -34,16 +34,20 @@ fn main() -> anyhow::Result<()> {
     loop {
         let mut ready: Vec<PollFd<'_>> = devices
             .iter()
-            .map(|device| PollFd::new(device, PollFlags::IN))
+            .map(|(_, device)| PollFd::new(device, PollFlags::IN))
             .collect();
         poll(&mut ready, None)?;
         let ready: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
+        let mut ready = ready.into_iter();
         let mut lines = String::new();
-        for (number, device) in devices.iter_mut().enumerate() {
-            if !ready.get(number).is_some_and(|is_ready| *is_ready) {
-                continue;
+        // A device that was taken away has nothing more to say.
+        devices.retain_mut(|(number, device)| {
+            if !ready.next().is_some_and(|is_ready| is_ready) {
+                return true;
             }
-            let len = device.read(&mut buffer)?;
+            let Ok(len) = device.read(&mut buffer) else {
+                return false;
+            };
             for event in buffer[..len].chunks_exact(EVENT_BYTES) {
                 let half = |at: usize| u16::from_ne_bytes([event[at], event[at + 1]]);
                 let (kind, code) = (half(16), half(18));
@@ -53,7 +57,8 @@ fn main() -> anyhow::Result<()> {
                     lines += &format!("INPUT {number}: {kind} {code} {value}\n");
                 }
             }
-        }
+            true
+        });
         output.write_all(lines.as_bytes())?;
         output.flush()?;
     }

@@ -101,6 +101,8 @@ impl InputModel {
 
     /// The display server tells whose the pointer is now.
     pub(super) fn pointer_captured(&mut self, is_on: bool, actions: &mut Vec<Action>) {
+        let state = if is_on { "captured" } else { "free" };
+        tracing::debug!("the pointer is {state}");
         match (is_on, self.capture) {
             (true, Capture::Asked) => {
                 self.capture = Capture::On;
