@@ -68,6 +68,19 @@ pub trait Outside {
     /// # Errors
     /// If that cannot be done.
     fn paste(&mut self, kind: Kind) -> anyhow::Result<Option<Vec<u8>>>;
+
+    /// The user is about to copy in the guest.
+    ///
+    /// # Errors
+    /// If that cannot be done.
+    fn before_guest_copies(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// What there is to say when something fails.
+    fn log(&self) -> String {
+        String::new()
+    }
 }
 
 /// Something to copy.
@@ -218,10 +231,12 @@ pub fn clipboard_goes_both_ways(
         let is_there = until(|| Ok(guest.paste(ours.kind)? == expected))?;
         ensure!(
             is_there,
-            "{} is not pasted in the guest:\n{}",
+            "{} is not pasted in the guest:\n{}\n{}",
             ours.name,
-            guest.logs()
+            guest.logs(),
+            outside.log()
         );
+        outside.before_guest_copies()?;
         guest.copy(theirs)?;
         let mut last = None;
         let is_there = until(|| {
@@ -230,11 +245,12 @@ pub fn clipboard_goes_both_ways(
         })?;
         ensure!(
             is_there,
-            "{} is not pasted outside, but {:?} of {} bytes:\n{}",
+            "{} is not pasted outside, but {:?} of {} bytes:\n{}\n{}",
             theirs.name,
             last.map(|data| data.len()),
             theirs.data.len(),
-            guest.logs()
+            guest.logs(),
+            outside.log()
         );
     }
     Ok(())

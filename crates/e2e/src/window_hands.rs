@@ -1,6 +1,7 @@
 //! Somebody in front of the real client's window, whose keys and pointer go to a machine by SPICE.
 
 mod cases;
+mod clipboard;
 mod seats;
 
 use std::process::Command;
@@ -12,12 +13,14 @@ use testkit::machine::Machine;
 use testkit::process::Process;
 use testkit::programs;
 
+use crate::agent_guest::Kind;
 use crate::machine_input::{Button, Hands};
 
 pub use cases::{
     capture_holds_the_pointer, held_keys_go_up_with_the_focus, lock_states_follow,
     motion_follows_the_pointer, settle_locks,
 };
+pub use clipboard::WindowClipboard;
 pub use seats::{SwaySeat, XSeat};
 
 /// The longest that the client may take for anything.
@@ -75,6 +78,15 @@ pub trait Seat {
     /// # Errors
     /// As above.
     fn pointer(&mut self) -> anyhow::Result<Pointer>;
+
+    /// A program that copies `data` on this display server, and runs for as long as they can be pasted.
+    ///
+    /// # Errors
+    /// As above.
+    fn copier(&self, kind: Kind, data: &[u8]) -> anyhow::Result<Command>;
+
+    /// A program that prints what is pasted on this display server, and fails if there is nothing of that kind.
+    fn paster(&self, kind: Kind) -> Command;
 }
 
 /// Where the pointer is.

@@ -2,18 +2,21 @@
 
 use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use testkit::compositor::Sway;
 use testkit::wayland_input::WaylandInput;
 use testkit::x_input::XInput;
 use testkit::x_server::XServer;
 
 use super::{LIMIT, Pointer, Seat};
+use crate::agent_guest::Kind;
 use crate::machine_input::Button;
 
 /// A bare X server. The window covers a part of the screen, and is twice as large as the text screen of a PC.
 pub struct XSeat {
     server: XServer,
+    /// What was copied.
+    folder: tempfile::TempDir,
     user: XInput,
     /// The client's, while something else has the focus.
     window: Option<u32>,
@@ -36,9 +39,17 @@ impl XSeat {
         user.move_to(5, 5)?;
         Ok(Some(Self {
             server,
+            folder: tempfile::tempdir()?,
             user,
             window: None,
         }))
+    }
+
+    fn xclip(&self, kind: Kind) -> Command {
+        let mut command = Command::new("xclip");
+        command.env("DISPLAY", self.server.display());
+        command.args(["-selection", "clipboard", "-t", kind.target()]);
+        command
     }
 }
 
@@ -96,6 +107,20 @@ impl Seat for XSeat {
             true => Pointer::Inside,
             false => Pointer::Outside,
         })
+    }
+
+    fn copier(&self, kind: Kind, data: &[u8]) -> anyhow::Result<Command> {
+        let file = self.folder.path().join("copied");
+        std::fs::write(&file, data)?;
+        let mut command = self.xclip(kind);
+        command.args(["-quiet", "-i"]).arg(file);
+        Ok(command)
+    }
+
+    fn paster(&self, kind: Kind) -> Command {
+        let mut command = self.xclip(kind);
+        command.arg("-o");
+        command
     }
 }
 
@@ -168,6 +193,21 @@ impl Seat for SwaySeat {
 
     fn pointer(&mut self) -> anyhow::Result<Pointer> {
         Ok(Pointer::Unknown)
+    }
+
+    fn copier(&self, kind: Kind, data: &[u8]) -> anyhow::Result<Command> {
+        let script = format!("exec wl-copy --foreground --type '{}' <copied", kind.mime());
+        let mut command = self.sway.command("sh");
+        let folder = command.get_current_dir().context("a folder of sway's")?;
+        std::fs::write(folder.join("copied"), data)?;
+        command.args(["-c", &script]);
+        Ok(command)
+    }
+
+    fn paster(&self, kind: Kind) -> Command {
+        let mut command = self.sway.command("wl-paste");
+        command.args(["--no-newline", "--type", kind.mime()]);
+        command
     }
 }
 
