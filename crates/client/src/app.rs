@@ -118,6 +118,7 @@ pub(crate) fn preferences(settings: &Settings) -> Preferences {
         auto_screensaver: settings.win.screensaver == Screensaver::OnRequest,
         console: settings.spice.display,
         has_relay: settings.app.transport == Transport::Lgmp,
+        mouse_redraw: settings.input.mouse_redraw,
         ..Preferences::default()
     }
 }

@@ -50,6 +50,8 @@ pub struct Preferences {
     pub auto_screensaver: bool,
     /// The window asks for attention when the guest does.
     pub request_activation: bool,
+    /// A pointer that only moves is drawn at once, and not with the next picture.
+    pub mouse_redraw: bool,
     /// When the machine's own screen is shown; [`ConsolePolicy::Off`] where there is no SPICE.
     pub console: ConsolePolicy,
     /// There is shared memory to read frames from.
@@ -65,6 +67,7 @@ impl Default for Preferences {
             quick_splash: false,
             auto_screensaver: false,
             request_activation: true,
+            mouse_redraw: true,
             console: ConsolePolicy::Off,
             has_relay: true,
         }
@@ -261,7 +264,9 @@ impl Session {
     /// Takes in where the pointer is and, if it is new, what it looks like.
     pub fn pointer(&mut self, state: PointerState, shape: Option<&PointerShape>) {
         let is_seen = self.sources.shown() != PictureSource::Console;
-        self.needs_draw |= is_seen && (state != self.relayed.state || shape.is_some());
+        let is_worth_it = self.preferences.mouse_redraw || shape.is_some();
+        self.needs_draw |=
+            is_seen && is_worth_it && (state != self.relayed.state || shape.is_some());
         self.relayed.state = state;
         if let Some(shape) = shape {
             match &mut self.relayed.shape {

@@ -197,3 +197,20 @@ fn a_pointer_that_stands_still_costs_no_drawing() {
         "a new session starts without a pointer"
     );
 }
+
+#[test]
+fn a_pointer_that_moves_waits_for_the_next_picture_if_the_user_wants_it() {
+    for (redraw, is_drawn) in [(true, true), (false, false)] {
+        let mut session = session(|p| p.mouse_redraw = redraw);
+        session.frame(&notes(64, 48), MS(0));
+        session.take_needs_draw();
+        let moved = PointerState {
+            position: picture::GuestPoint { x: 3, y: 4 },
+            is_visible: true,
+        };
+        session.pointer(moved, None);
+        assert_eq!(session.take_needs_draw(), is_drawn);
+        session.frame(&notes(64, 48), MS(1));
+        assert!(session.take_needs_draw(), "with the picture in any case");
+    }
+}

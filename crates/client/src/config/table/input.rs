@@ -75,7 +75,8 @@ pub(super) static INPUT: [OptionSpec; 17] = [
         "mouseRedraw",
         true,
         "Pointer movement causes a redraw",
-    ),
+    )
+    .works(),
     OptionSpec::switch(
         "input",
         "autoCapture",
