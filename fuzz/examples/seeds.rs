@@ -3,7 +3,6 @@
 //! Self-made sessions of the three versions with a small frame and a pointer, and the heads of real hosts' memories.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use kvmfr::{
 };
 use lgmp::{Client, HostBuilder, QueueSpec};
 use picture::png::{self, RgbImage};
+use testkit::golden::Image;
 
 const VERSIONS: [Version; 3] = [Version::V16, Version::V19, Version::V20];
 const GOLDEN: [&str; 3] = ["seed-1366x768-BGRA", "b6-1366x768-BGRA", "b7-1366x768-BGRA"];
@@ -151,11 +151,9 @@ fn scripted(image: &[u8]) -> Vec<u8> {
 }
 
 fn golden(folder: &Path, name: &str) -> Vec<u8> {
-    let file = fs::File::open(folder.join(format!("{name}.shm.zst"))).expect("a golden image");
-    let mut decoder = ruzstd::decoding::StreamingDecoder::new(file).expect("zstd");
-    let mut bytes = vec![0; HEAD];
-    decoder.read_exact(&mut bytes).expect("an image");
-    bytes
+    let mut image = Image::load(folder, name).expect("a golden image");
+    image.memory.truncate(HEAD);
+    image.memory
 }
 
 fn images(folder: &Path) {

@@ -11,27 +11,26 @@ use testkit::reference;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The images, by name; none, loudly, if the folder is missing.
-fn names() -> anyhow::Result<Vec<String>> {
-    let Some(folder) = testkit::golden_folder() else {
-        return Ok(Vec::new());
-    };
-    let names = Image::names(&folder)?;
-    assert!(names.len() >= 11, "only {names:?}");
-    Ok(names)
+/// All that the host of an image shall post: frames, each after a time, and perhaps a pointer.
+fn play(
+    image: &Image,
+    frames: &[(Duration, Message)],
+    pointer: Option<Message>,
+) -> anyhow::Result<Player> {
+    let frames = frames.to_vec();
+    Player::start(image, Programme { frames, pointer })
 }
 
-fn load(name: &str) -> anyhow::Result<Image> {
-    let folder = testkit::golden_folder().unwrap_or_default();
-    Image::load(&folder, name)
+/// The same with the complete frame alone, at once.
+fn play_frame(image: &Image, pointer: Option<Message>) -> anyhow::Result<Player> {
+    play(image, &[(Duration::ZERO, complete_frame(image))], pointer)
 }
 
-/// What the client makes of an image whose host posts `programme`.
-fn shown(image: &Image, programme: Programme) -> anyhow::Result<RgbImage> {
-    let player = Player::start(image, programme)?;
+/// What the client makes of what a host posts.
+fn shown(player: &Player, name: &str) -> anyhow::Result<RgbImage> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("shown.png");
-    programs::screenshot(player.shm(), &file, LIMIT).map_err(|e| e.context(image.name.clone()))?;
+    programs::screenshot(player.shm(), &file, LIMIT).map_err(|e| e.context(name.to_owned()))?;
     Ok(png::decode(&std::fs::read(&file)?)?)
 }
 
@@ -89,16 +88,8 @@ fn assert_is_the_recorded_frame(shown: &RgbImage, image: &Image) {
 
 #[test]
 fn the_frames_of_real_hosts_are_shown_as_recorded() -> anyhow::Result<()> {
-    for name in names()? {
-        let image = load(&name)?;
-        let frames = vec![(Duration::ZERO, complete_frame(&image))];
-        let shown = shown(
-            &image,
-            Programme {
-                frames,
-                pointer: None,
-            },
-        )?;
+    for image in testkit::golden_images() {
+        let shown = shown(&play_frame(&image, None)?, &image.name)?;
         assert_is_the_recorded_frame(&shown, &image);
     }
     Ok(())
@@ -106,20 +97,13 @@ fn the_frames_of_real_hosts_are_shown_as_recorded() -> anyhow::Result<()> {
 
 #[test]
 fn the_pointers_of_real_hosts_are_drawn_over_their_frames() -> anyhow::Result<()> {
-    for name in names()? {
-        let image = load(&name)?;
+    for image in testkit::golden_images() {
+        let name = &image.name;
         let fact = |name: &str| image.number(&["cursorExpected", name]);
         let Some(message) = image.newest(POINTER_QUEUE) else {
             panic!("{name}: no pointer was ever posted");
         };
-        let frames = vec![(Duration::ZERO, complete_frame(&image))];
-        let shown = shown(
-            &image,
-            Programme {
-                frames,
-                pointer: Some(message),
-            },
-        )?;
+        let shown = shown(&play_frame(&image, Some(message))?, name)?;
         let (width, height) = (fact("w"), fact("h"));
         let shape = image.bytes(message.offset as usize + 24, width * height * 4);
         let recorded = image.facts["cursorExpected"]["sha256ARGBrows"].as_str();
@@ -156,10 +140,10 @@ fn the_pointers_of_real_hosts_are_drawn_over_their_frames() -> anyhow::Result<()
 
 /// The image whose newest frame was never finished, and the message that announced that frame.
 fn half_written() -> anyhow::Result<Option<(Image, Message)>> {
-    if names()?.is_empty() {
+    let Some(folder) = testkit::golden_folder() else {
         return Ok(None);
-    }
-    let image = load("b7-1366x768-BGRA")?;
+    };
+    let image = Image::load(&folder, "b7-1366x768-BGRA")?;
     let message = image.newest(testkit::golden::FRAME_QUEUE);
     let message = message.filter(|message| *message != complete_frame(&image));
     let message = message.unwrap_or_else(|| panic!("the newest frame is complete"));
@@ -171,14 +155,7 @@ fn a_frame_that_is_never_finished_is_given_up() -> anyhow::Result<()> {
     let Some((image, half)) = half_written()? else {
         return Ok(());
     };
-    let frames = vec![(Duration::ZERO, half)];
-    let player = Player::start(
-        &image,
-        Programme {
-            frames,
-            pointer: None,
-        },
-    )?;
+    let player = play(&image, &[(Duration::ZERO, half)], None)?;
     let mut command = programs::client(player.shm())?;
     command.args(["--headless", "--screenshot", "/dev/null", "--timeout", "2"]);
     let mut client = Process::start(&mut command)?;
@@ -195,30 +172,17 @@ fn a_complete_frame_after_one_that_was_never_finished_is_shown() -> anyhow::Resu
         return Ok(());
     };
     let later = Duration::from_millis(500);
-    let frames = vec![(Duration::ZERO, half), (later, complete_frame(&image))];
-    let shown = shown(
-        &image,
-        Programme {
-            frames,
-            pointer: None,
-        },
-    )?;
+    let frames = [(Duration::ZERO, half), (later, complete_frame(&image))];
+    let shown = shown(&play(&image, &frames, None)?, &image.name)?;
     assert_is_the_recorded_frame(&shown, &image);
     Ok(())
 }
 
 #[test]
 fn the_name_of_a_real_host_is_told_to_the_user() -> anyhow::Result<()> {
-    for name in names()? {
-        let image = load(&name)?;
-        let frames = vec![(Duration::ZERO, complete_frame(&image))];
-        let player = Player::start(
-            &image,
-            Programme {
-                frames,
-                pointer: None,
-            },
-        )?;
+    for image in testkit::golden_images() {
+        let name = &image.name;
+        let player = play_frame(&image, None)?;
         let mut command = programs::client(player.shm())?;
         let mut client = Process::start(command.arg("--headless"))?;
         let version = image.number(&["kvmfrVersion"]);

@@ -38,6 +38,17 @@ pub enum SourceError {
 }
 
 impl Source {
+    /// The name of the memory to open if nobody names one: that of the kernel module's first device if there is one, else
+    /// of the file that QEMU makes. `system_root` is `/` but for tests.
+    #[must_use]
+    pub fn usual_name(system_root: &Path) -> &'static str {
+        if system_root.join("dev/kvmfr0").exists() {
+            "/dev/kvmfr0"
+        } else {
+            "/dev/shm/looking-glass"
+        }
+    }
+
     /// Reads a name: `pci`, `pci:0000:00:04.0`, `fd:3`, `kvmfr0`, or a path.
     ///
     /// A file that is named like one of the others is reached by a path with a slash.

@@ -2,6 +2,17 @@
 //!
 //! Format: passwd(5).
 
+use std::path::{Path, PathBuf};
+
+/// The home of user `uid` by the account database below `system_root`, which is `/` but for tests; for users not listed
+/// there `variable`, which is `$HOME`.
+#[must_use]
+pub fn home(system_root: &Path, uid: u32, variable: Option<&Path>) -> Option<PathBuf> {
+    let passwd = std::fs::read(system_root.join("etc/passwd")).unwrap_or_default();
+    let listed = home_directory(&String::from_utf8_lossy(&passwd), uid).map(PathBuf::from);
+    listed.or_else(|| variable.map(Path::to_owned))
+}
+
 /// Finds the home directory of user `uid` in the text of `/etc/passwd`.
 ///
 /// `None` if the user is not listed there (network accounts) or has no home.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use options::{FlagSpec, Flags, Notice, Options, Outcome, Value, flag_table};
 
-use super::environment::{self, Directories, DirectoryError, Environment};
+use super::environment::{Directories, DirectoryError, Environment};
 use super::settings::{RunSettings, Screenshot, Settings};
 use super::table::table;
 
@@ -135,7 +135,7 @@ impl Loader {
 
     /// Reads one of the files that need not exist.
     fn read_usual_file(&mut self, path: &Path) {
-        match environment::read_if_regular(path) {
+        match options::file::read_if_regular(path) {
             Some(Ok(bytes)) => self.apply(path, &bytes),
             Some(Err(error)) => {
                 let text = format!("{} is ignored: {error}", path.display());
@@ -152,7 +152,7 @@ impl Loader {
             return;
         }
         let path = PathBuf::from(name);
-        match environment::read(&path) {
+        match options::file::read(&path) {
             Ok(bytes) => self.apply(&path, &bytes),
             Err(error) => {
                 let origin = self.options.origin("app:configFile");

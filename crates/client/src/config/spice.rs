@@ -92,7 +92,7 @@ impl SpiceSettings {
         let Some(file) = &self.password_file else {
             return Ok(Password::new(self.password.0.as_bytes()));
         };
-        let bytes = super::environment::read(file)?;
+        let bytes = options::file::read(file)?;
         let line = bytes.split(|byte| *byte == b'\n').next();
         let line = line.unwrap_or_default();
         Ok(Password::new(line.strip_suffix(b"\r").unwrap_or(line)))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use options::{FlagSpec, Flags, Notice, Options, Outcome, Value, flag_table};
 
-use super::environment::{self, Environment};
+use super::environment::Environment;
 use super::settings::{RunSettings, Settings};
 use super::table::table;
 
@@ -82,7 +82,7 @@ pub fn load(
 
 /// Applies the file if there is one; a file that cannot be used is passed over with a warning.
 fn read_file(options: &mut Options, path: &Path) -> Option<Notice> {
-    let bytes = match environment::read_if_regular(path)? {
+    let bytes = match options::file::read_if_regular(path)? {
         Ok(bytes) => bytes,
         Err(error) => {
             let text = format!("{} is ignored: {error}", path.display());
