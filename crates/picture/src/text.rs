@@ -33,6 +33,8 @@ pub enum TextPlace {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatusText {
     lines: Vec<String>,
+    /// How many of the first lines begin in one column.
+    block: usize,
     place: TextPlace,
     height_px: f32,
 }
@@ -43,6 +45,7 @@ impl StatusText {
     pub fn new<L: Into<String>>(lines: impl IntoIterator<Item = L>) -> Self {
         Self {
             lines: lines.into_iter().map(Into::into).collect(),
+            block: 0,
             place: TextPlace::Centre,
             height_px: 16.0,
         }
@@ -52,6 +55,14 @@ impl StatusText {
     #[must_use]
     pub fn at(mut self, place: TextPlace) -> Self {
         self.place = place;
+        self
+    }
+
+    /// Makes the first `lines` lines a block, whose lines begin in one column: a table keeps its columns. The block as a
+    /// whole is centred, as each line after it is.
+    #[must_use]
+    pub fn with_block(mut self, lines: usize) -> Self {
+        self.block = lines;
         self
     }
 
@@ -74,7 +85,7 @@ impl StatusText {
 }
 
 impl StatusText {
-    /// Draws the message for a buffer of `buffer` pixels: wrapped, each line centred, on a panel.
+    /// Draws the message for a buffer of `buffer` pixels: wrapped, each line centred but for those of a block, on a panel.
     ///
     /// An empty message, or a buffer too small for a single letter, gives an empty bitmap.
     #[must_use]
@@ -94,15 +105,20 @@ impl StatusText {
         let (width, height) = (buffer.width as f32, buffer.height as f32);
         let columns = ((width * 0.95 - 2.0 * padding) / advance) as usize;
         let rows = ((height * 0.95 - 2.0 * padding) / line_height) as usize;
-        let lines = wrap(&self.lines, columns, rows.min(MAX_LINES));
-        let longest = lines.iter().map(|line| line.chars().count()).max()?;
+        let (lines, block) = wrap(&self.lines, self.block, columns, rows.min(MAX_LINES));
+        let longest = longest_of(&lines)?;
+        let block_length = lines.get(..block).and_then(longest_of).unwrap_or(0);
         let panel = Size::new(
             (longest as f32 * advance + 2.0 * padding).ceil() as u32,
             (lines.len() as f32 * line_height + 2.0 * padding).ceil() as u32,
         );
         let mut bitmap = TextBitmap::panel(self.place, panel, buffer);
         for (row, line) in lines.iter().enumerate() {
-            let length = line.chars().count() as f32 * advance;
+            let columns = match row < block {
+                true => block_length,
+                false => line.chars().count(),
+            };
+            let length = columns as f32 * advance;
             let left = ((panel.width as f32 - length) / 2.0).floor();
             let baseline = padding + row as f32 * line_height + scaled.ascent();
             for (column, letter) in line.chars().enumerate() {
@@ -122,14 +138,24 @@ impl StatusText {
     }
 }
 
-/// Breaks lines between words so that none is longer than `columns`; at most `rows` are left.
-fn wrap(lines: &[String], columns: usize, rows: usize) -> Vec<String> {
+/// The length of the longest line; `None` if there is no line.
+fn longest_of(lines: &[String]) -> Option<usize> {
+    lines.iter().map(|line| line.chars().count()).max()
+}
+
+/// Breaks lines between words so that none is longer than `columns`; at most `rows` are left. Tells how many of them
+/// come from the first `block` lines.
+fn wrap(lines: &[String], block: usize, columns: usize, rows: usize) -> (Vec<String>, usize) {
     let mut out = Vec::new();
+    let mut in_block = None;
     if columns == 0 {
-        return out;
+        return (out, 0);
     }
     let mut budget = MAX_CHARS;
-    for line in lines {
+    for (number, line) in lines.iter().enumerate() {
+        if number == block {
+            in_block = Some(out.len());
+        }
         let clean = line.chars().take(budget).map(|c| match c {
             '\t' => ' ',
             c if c.is_control() => char::REPLACEMENT_CHARACTER,
@@ -158,7 +184,8 @@ fn wrap(lines: &[String], columns: usize, rows: usize) -> Vec<String> {
     if out.iter().all(String::is_empty) {
         out.clear();
     }
-    out
+    let in_block = in_block.map_or(out.len(), |rows| rows.min(out.len()));
+    (out, in_block)
 }
 
 /// A drawn message: B, G, R, A bytes with straight alpha, rows back to back, and where it goes.

@@ -119,6 +119,8 @@ impl Notes {
         } else {
             TextPlace::Centre
         };
+        // What the user looks up has columns.
+        let block = self.panel.as_ref().map_or(0, Vec::len);
         if let Some((_, flaw)) = &self.flaw {
             lines.extend(flaw.iter().map(String::as_str));
         }
@@ -129,6 +131,7 @@ impl Notes {
             return None;
         }
         let height = (TEXT_HEIGHT * scale) as f32;
-        Some(StatusText::new(lines).at(place).with_height(height))
+        let text = StatusText::new(lines).with_block(block);
+        Some(text.at(place).with_height(height))
     }
 }

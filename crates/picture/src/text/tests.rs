@@ -56,17 +56,48 @@ fn long_lines_are_wrapped_between_words() {
         "x".repeat(12),
     ];
     assert_eq!(
-        wrap(&lines, 9, 10),
+        wrap(&lines, 0, 9, 10).0,
         ["the quick", "brown fox", "", "xxxxxxxxx", "xxx"]
     );
-    assert_eq!(wrap(&lines, 9, 2), ["the quick", "brown fox"]);
-    assert!(wrap(&lines, 0, 2).is_empty());
+    assert_eq!(wrap(&lines, 0, 9, 2).0, ["the quick", "brown fox"]);
+    assert!(wrap(&lines, 0, 0, 2).0.is_empty());
+}
+
+#[test]
+fn rows_of_a_wrapped_block_belong_to_it() {
+    let lines = ["one two".to_owned(), "three".to_owned(), "four".to_owned()];
+    let rows = |block, rows| wrap(&lines, block, 5, rows).1;
+    assert_eq!(rows(0, 10), 0);
+    assert_eq!(rows(1, 10), 2);
+    assert_eq!(rows(3, 10), 4);
+    assert_eq!(rows(9, 10), 4);
+    assert_eq!(rows(2, 1), 1);
+}
+
+#[test]
+fn lines_of_a_block_begin_in_one_column() {
+    // The first column of pixels with ink in the upper and in the lower half.
+    let starts = |text: &StatusText| {
+        let bitmap = text.rasterise(BUFFER);
+        let (width, height) = (bitmap.rect.width, bitmap.rect.height);
+        [0..height / 2, height / 2..height].map(|rows| {
+            let is_ink = |x, y| alpha_and_luma(&bitmap, x, y).1 > 0x80;
+            (0..width).find(|&x| rows.clone().any(|y| is_ink(x, y)))
+        })
+    };
+    let text = StatusText::new(["HHHHHHHH", "HH"]);
+    let [long, short] = starts(&text);
+    assert!(long.is_some() && short > long.map(|x| x + 20));
+    let [long, short] = starts(&text.clone().with_block(2));
+    assert_eq!(long, short);
+    // Only the first line: the other one is centred as ever.
+    assert_eq!(starts(&text.clone().with_block(1)), starts(&text));
 }
 
 #[test]
 fn control_characters_are_replaced() {
     assert_eq!(
-        wrap(&["a\u{1b}[2J\tb".to_owned()], 80, 4),
+        wrap(&["a\u{1b}[2J\tb".to_owned()], 0, 80, 4).0,
         ["a\u{fffd}[2J b"]
     );
 }
