@@ -1,4 +1,4 @@
-//! Counts what a thread takes from the heap, for tests that want it to be nothing, or not too much.
+//! Counts what a thread takes from the heap, for tests that want it to be nothing.
 //!
 //! A test file makes [`Counting`] its allocator: `#[global_allocator] static ALLOCATOR: Counting = Counting;`
 
@@ -14,10 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 thread_local! {
     /// Allocations of this thread.
     static COUNT: Cell<u64> = const { Cell::new(0) };
-    /// Bytes that this thread took more than it gave back; what other threads give back for it is not known.
-    static HELD: Cell<i64> = const { Cell::new(0) };
-    /// The most that `HELD` was.
-    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
 /// Allocations of all threads. Relaxed: nothing else depends on it.
@@ -46,20 +42,6 @@ pub fn total() -> u64 {
     TOTAL.load(Ordering::Relaxed)
 }
 
-/// How many bytes `work` holds at a time at most, beyond what was held before, if [`Counting`] is the program's allocator.
-pub fn peak_of(work: impl FnOnce()) -> u64 {
-    let before = HELD.get();
-    PEAK.set(before);
-    work();
-    u64::try_from(PEAK.get() - before).unwrap_or(0)
-}
-
-fn hold(more: usize, less: usize) {
-    let held = HELD.get() + more as i64 - less as i64;
-    HELD.set(held);
-    PEAK.set(PEAK.get().max(held));
-}
-
 fn add_one() {
     COUNT.set(COUNT.get() + 1);
     TOTAL.fetch_add(1, Ordering::Relaxed);
@@ -70,27 +52,23 @@ fn add_one() {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add_one();
-        hold(layout.size(), 0);
         // SAFETY: the caller's promise about `layout` is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         add_one();
-        hold(layout.size(), 0);
         // SAFETY: the caller's promise about `layout` is passed on.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, address: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         add_one();
-        hold(size, layout.size());
         // SAFETY: the caller's promises are passed on; `address` came from this allocator, which is the system's.
         unsafe { System.realloc(address, layout, size) }
     }
 
     unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
-        hold(0, layout.size());
         // SAFETY: `address` came from this allocator, which is the system's, with this layout.
         unsafe { System.dealloc(address, layout) }
     }

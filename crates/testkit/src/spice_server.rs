@@ -94,6 +94,8 @@ struct State {
     sessions: u32,
     handshakes: u32,
     mouse_mode: u16,
+    /// Absolute positions can be had at the moment.
+    has_tablet: bool,
     is_closed: bool,
     /// New connections are closed at once.
     refuses: bool,
@@ -130,8 +132,11 @@ impl SpiceServer {
     ) -> anyhow::Result<Self> {
         let socket = UnixListener::bind(path)?;
         let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                has_tablet: options.has_tablet,
+                ..State::default()
+            }),
             options,
-            state: Mutex::new(State::default()),
             changed: Condvar::new(),
             listener,
         });
@@ -267,6 +272,18 @@ impl SpiceServer {
         self.shared.state().refuses = refuses;
     }
 
+    /// Lets absolute positions be had, or no longer, as when the guest's driver for them comes or goes.
+    pub fn set_tablet(&self, has_tablet: bool) {
+        let mut state = self.shared.state();
+        state.has_tablet = has_tablet;
+        if !has_tablet {
+            state.mouse_mode = 1;
+        }
+        let mode = mouse_mode(&state);
+        drop(state);
+        self.send(MAIN, 105, &mode);
+    }
+
     /// Fills a rectangle of the picture: left, top, width, height and 0x00RRGGBB.
     pub fn draw(&self, rect: [u32; 4], color: u32) {
         self.send(DISPLAY, 304, &draw_copy(rect, color));
@@ -335,6 +352,15 @@ pub fn message(kind: u16, payload: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// What MOUSE_MODE tells: the modes there are, and the one in force.
+fn mouse_mode(state: &State) -> Vec<u8> {
+    let modes: u16 = if state.has_tablet { 3 } else { 1 };
+    [modes, state.mouse_mode]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect()
 }
 
 /// DRAW_COPY of one colour, as QEMU sends it (spice.md 5.5, 12): left, top, width, height and 0x00RRGGBB.
@@ -427,7 +453,7 @@ fn begin(connection: &Connection, shared: &Arc<Shared>) -> anyhow::Result<()> {
     shared.changed.notify_all();
     match connection.channel {
         MAIN => {
-            let modes = if options.has_tablet { 3 } else { 1 };
+            let modes = if shared.state().has_tablet { 3 } else { 1 };
             let agent = u32::from(options.has_agent);
             connection.send(103, &words(&[session, 1, modes, 1, agent, 10, 0, 0]))?;
             connection.send(113, &[&words(&[5])[..], b"test\0"].concat())?;
@@ -489,10 +515,16 @@ fn answer(
             let list = [3, 0, 0, 0, DISPLAY, 0, CURSOR, 0, INPUTS, 0];
             connection.send(104, &list)?;
         }
-        (MAIN, 105) if shared.options.has_tablet => {
+        (MAIN, 105) => {
             let mode = u16::from_le_bytes([arrival.payload[0], arrival.payload[1]]);
-            shared.state().mouse_mode = mode;
-            connection.send(105, &[&[3, 0], &mode.to_le_bytes()[..]].concat())?;
+            let mut state = shared.state();
+            // Without a tablet there is no answer (spice.md 3.4).
+            if state.has_tablet {
+                state.mouse_mode = mode;
+                let answer = mouse_mode(&state);
+                drop(state);
+                connection.send(105, &answer)?;
+            }
         }
         (MAIN, 106..=108) => agent::receive(arrival, connection, shared)?,
         (INPUTS, 111 | 112) => {

@@ -1,10 +1,13 @@
 //! Somebody at the keyboard and the mouse of an X server.
 
 use anyhow::Context as _;
+use picture::Size;
 use x11rb::connection::Connection as _;
+use x11rb::protocol::xfixes::ConnectionExt as _;
 use x11rb::protocol::xproto::{
-    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, InputFocus, KEY_PRESS_EVENT,
-    KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
+    AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, CreateWindowAux,
+    EventMask, GrabMode, GrabStatus, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
+    MOTION_NOTIFY_EVENT, WindowClass,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -164,5 +167,100 @@ impl XInput {
             .connection
             .set_input_focus(revert, window, x11rb::CURRENT_TIME);
         Ok(sent?.check()?)
+    }
+
+    /// The window of a program, by its class, anywhere on the screen.
+    ///
+    /// # Errors
+    /// If the server is gone.
+    pub fn find_window(&self, class: &str) -> anyhow::Result<Option<u32>> {
+        let class = format!("{class}\0{class}\0");
+        let mut windows = vec![self.root];
+        while let Some(window) = windows.pop() {
+            let (of, any) = (AtomEnum::WM_CLASS, AtomEnum::ANY);
+            let name = self.connection.get_property(false, window, of, any, 0, 64);
+            // A window may go at any time.
+            if name?
+                .reply()
+                .is_ok_and(|name| name.value == class.as_bytes())
+            {
+                return Ok(Some(window));
+            }
+            if let Ok(tree) = self.connection.query_tree(window)?.reply() {
+                windows.extend(tree.children);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where a window's content begins on the screen, and its size.
+    ///
+    /// # Errors
+    /// If there is no such window, or it begins outside the screen.
+    pub fn geometry(&self, window: u32) -> anyhow::Result<(u32, u32, Size)> {
+        let conn = &self.connection;
+        let at = conn
+            .translate_coordinates(window, self.root, 0, 0)?
+            .reply()?;
+        let size = conn.get_geometry(window)?.reply()?;
+        let size = Size::new(size.width.into(), size.height.into());
+        Ok((u32::try_from(at.dst_x)?, u32::try_from(at.dst_y)?, size))
+    }
+
+    /// Makes a window of the user's own, of one pixel in the corner of the screen, that is there as long as the user.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub fn open_window(&self) -> anyhow::Result<u32> {
+        let conn = &self.connection;
+        let (window, class) = (conn.generate_id()?, WindowClass::INPUT_ONLY);
+        let aux = CreateWindowAux::new().override_redirect(1);
+        conn.create_window(0, window, self.root, 0, 0, 1, 1, 0, class, 0, &aux)?
+            .check()?;
+        conn.map_window(window)?.check()?;
+        Ok(window)
+    }
+
+    /// Tells whether the pointer on the screen is one of which nothing can be seen.
+    ///
+    /// # Errors
+    /// If the server has no XFIXES.
+    pub fn is_pointer_blank(&self) -> anyhow::Result<bool> {
+        self.connection.xfixes_query_version(5, 0)?.reply()?;
+        let image = self.connection.xfixes_get_cursor_image()?.reply()?;
+        Ok(image.cursor_image.iter().all(|pixel| pixel >> 24 == 0))
+    }
+
+    /// Tells whether no other program holds the keyboard.
+    ///
+    /// # Errors
+    /// If the server is gone.
+    pub fn is_keyboard_free(&self) -> anyhow::Result<bool> {
+        let (mode, time) = (GrabMode::ASYNC, x11rb::CURRENT_TIME);
+        let grab = self
+            .connection
+            .grab_keyboard(false, self.root, time, mode, mode);
+        let is_free = grab?.reply()?.status == GrabStatus::SUCCESS;
+        if is_free {
+            self.connection.ungrab_keyboard(time)?.check()?;
+        }
+        Ok(is_free)
+    }
+
+    /// Tells whether no other program holds the pointer. Asking does not disturb whoever does: with no window to confine
+    /// the pointer to, the server would end the confinement of the grab in force, though it refuses the new one.
+    ///
+    /// # Errors
+    /// If the server is gone.
+    pub fn is_pointer_free(&self) -> anyhow::Result<bool> {
+        let (mode, none, time) = (GrabMode::ASYNC, x11rb::NONE, x11rb::CURRENT_TIME);
+        let events = EventMask::NO_EVENT;
+        let conn = &self.connection;
+        let grab = conn.grab_pointer(false, self.root, events, mode, mode, self.root, none, time);
+        let is_free = grab?.reply()?.status == GrabStatus::SUCCESS;
+        if is_free {
+            conn.ungrab_pointer(time)?.check()?;
+        }
+        Ok(is_free)
     }
 }
