@@ -1,7 +1,6 @@
 //! Writes the seed corpora: `cargo run --example seeds [FOLDER WITH GOLDEN IMAGES]`, from this folder.
 //!
-//! Self-made sessions of the three versions with a small frame and a pointer, the heads of real hosts' memories, and the
-//! recorded streams of a real SPICE server.
+//! Self-made sessions of the three versions with a small frame and a pointer, and the heads of real hosts' memories.
 
 use std::fs;
 use std::path::Path;
@@ -244,57 +243,6 @@ fn texts() {
     );
 }
 
-/// The recorded streams, whose first byte says how they are cut into pieces.
-fn spice() {
-    let read = |name: &str| {
-        let file = Path::new("../crates/spice/tests/data").join(name);
-        fs::read(file).expect("a recording")
-    };
-    // Of the picture and the sound the first messages are enough.
-    for (target, name, most) in [
-        ("spice_main", "main", usize::MAX),
-        ("spice_main", "main-agent", 600),
-        ("spice_inputs", "inputs", usize::MAX),
-        ("spice_display", "display", 5_600),
-        ("spice_cursor", "cursor", usize::MAX),
-        ("spice_playback", "playback", 2_400),
-        ("spice_record", "record", usize::MAX),
-    ] {
-        let stream = read(name);
-        let size = stream[12..16]
-            .first_chunk()
-            .map_or(0, |b| u32::from_le_bytes(*b));
-        let (handshake, messages) = stream.split_at(16 + size as usize + 4);
-        let messages = &messages[..messages.len().min(most)];
-        write(target, name, &[&[61], messages].concat());
-        if name == "main" {
-            write("spice_link", "main", &[&[50], handshake].concat());
-        }
-        if name == "main-agent" {
-            write(
-                "spice_agent",
-                name,
-                &[&[200], &*agent(&stream[handshake.len()..])].concat(),
-            );
-        }
-    }
-}
-
-/// What the agent said at first: the contents of the AGENT_DATA messages.
-fn agent(mut messages: &[u8]) -> Vec<u8> {
-    let mut said = Vec::new();
-    while let Some((&[a, b, c, d, e, f], rest)) = messages.split_first_chunk() {
-        let kind = u16::from_le_bytes([a, b]);
-        let (payload, rest) = rest.split_at(u32::from_le_bytes([c, d, e, f]) as usize);
-        if kind == 109 {
-            said.extend_from_slice(payload);
-        }
-        messages = rest;
-    }
-    said.truncate(1_500);
-    said
-}
-
 fn main() {
     let folder = std::env::args()
         .nth(1)
@@ -302,5 +250,4 @@ fn main() {
     images(Path::new(&folder));
     messages();
     texts();
-    spice();
 }

@@ -6,23 +6,18 @@ mod images;
 mod messages;
 mod reader;
 mod script;
-mod spice;
 mod texts;
 
 pub use images::{lgmp_client_image, lgmp_host_image};
 pub use messages::{kvmfr_client_message, kvmfr_cursor, kvmfr_frame_header, kvmfr_session};
 pub use reader::relay_reader_image;
-pub use spice::{
-    spice_agent, spice_cursor, spice_display, spice_inputs, spice_link, spice_main, spice_playback,
-    spice_record,
-};
 pub use texts::{options_arguments, options_ini, png_decode, shm_source};
 
 /// A body.
 pub type Body = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus.
-pub const TARGETS: [(&str, Body); 19] = [
+pub const TARGETS: [(&str, Body); 11] = [
     ("lgmp_client_image", lgmp_client_image),
     ("lgmp_host_image", lgmp_host_image),
     ("relay_reader_image", relay_reader_image),
@@ -34,12 +29,4 @@ pub const TARGETS: [(&str, Body); 19] = [
     ("options_arguments", options_arguments),
     ("shm_source", shm_source),
     ("png_decode", png_decode),
-    ("spice_link", spice_link),
-    ("spice_main", spice_main),
-    ("spice_inputs", spice_inputs),
-    ("spice_display", spice_display),
-    ("spice_cursor", spice_cursor),
-    ("spice_playback", spice_playback),
-    ("spice_record", spice_record),
-    ("spice_agent", spice_agent),
 ];

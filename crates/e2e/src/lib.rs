@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent_guest;
+pub mod desk;
 pub mod hostile;
 pub mod machine_input;
 pub mod matrix;

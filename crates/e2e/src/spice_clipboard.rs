@@ -1,6 +1,5 @@
 //! Copies and pastes by SPICE alone, without our client and without any display server outside.
 
-use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,15 +33,7 @@ impl SpiceClipboard {
     /// # Errors
     /// If that does not work.
     pub fn connect(machine: &Machine) -> anyhow::Result<Self> {
-        Self::connect_at(&machine.spice_socket())
-    }
-
-    /// As [`Self::connect`], by that socket.
-    ///
-    /// # Errors
-    /// If that does not work.
-    pub fn connect_at(socket: &Path) -> anyhow::Result<Self> {
-        let address = Address::unix(socket)?;
+        let address = Address::unix(machine.spice_socket())?;
         let options = SessionOptions {
             display: false,
             ..SessionOptions::default()
