@@ -13,6 +13,7 @@ pub mod painted;
 pub mod spice_clipboard;
 pub mod spice_desk;
 pub mod spice_hands;
+pub mod switching;
 pub mod window_hands;
 
 use std::path::{Path, PathBuf};

@@ -14,6 +14,7 @@ pub mod handmade;
 pub mod machine;
 pub mod paint;
 pub mod played;
+mod ppm;
 pub mod process;
 pub mod programs;
 pub mod reference;

@@ -11,12 +11,17 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use picture::png::RgbImage;
 
 use crate::guest::GuestImage;
 use crate::process::Process;
 
 /// The longest that QEMU may take until its SPICE server listens.
 const START: Duration = Duration::from_secs(60);
+
+/// The longest that QEMU's monitor may take.
+const MONITOR: Duration = Duration::from_secs(30);
+const PROMPT: &[u8] = b"(qemu) ";
 
 /// What a machine has.
 #[derive(Clone, Copy, Default)]
@@ -128,6 +133,28 @@ impl Machine {
         self.wait_for_spice()
     }
 
+    /// What is on its screen, as QEMU itself has it.
+    ///
+    /// # Errors
+    /// If its monitor does not say.
+    pub fn screen(&self) -> anyhow::Result<RgbImage> {
+        let file = self.folder.path().join("screen.ppm");
+        let mut monitor = UnixStream::connect(self.folder.path().join("monitor.sock"))?;
+        monitor.set_read_timeout(Some(MONITOR))?;
+        writeln!(monitor, "screendump {}", file.display())?;
+        // One prompt for the start, one when it is done.
+        let mut said = Vec::new();
+        while said.windows(PROMPT.len()).filter(|w| w == &PROMPT).count() < 2 {
+            let mut piece = [0; 1024];
+            let len = monitor.read(&mut piece).context("QEMU's monitor")?;
+            if len == 0 {
+                bail!("QEMU's monitor: {}", String::from_utf8_lossy(&said));
+            }
+            said.extend_from_slice(&piece[..len]);
+        }
+        crate::ppm::parse(&std::fs::read(&file)?)
+    }
+
     /// A shell in the guest, which is there when its script runs. There is only one at a time.
     ///
     /// # Errors
@@ -220,6 +247,8 @@ fn arguments(hardware: &Hardware<'_>, folder: &Path) -> anyhow::Result<Vec<OsStr
         " -chardev socket,id=shell,server=on,wait=off,path={} -serial chardev:shell",
         shell.display()
     );
+    let monitor = folder.join("monitor.sock");
+    line += &format!(" -monitor unix:{},server=on,wait=off", monitor.display());
     if let Some(file) = hardware.shared_memory {
         let mib = std::fs::metadata(file)?.len() >> 20;
         let path = file.display();

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use picture::Size;
+use anyhow::Context as _;
 use picture::png::RgbImage;
 
 use super::Instance;
@@ -149,7 +148,7 @@ impl Sway {
     /// If grim fails.
     pub fn grab(&self) -> anyhow::Result<RgbImage> {
         let ppm = crate::process::run(self.command("grim").args(["-t", "ppm", "-"]))?;
-        parse_ppm(&ppm).context("a picture from grim")
+        crate::ppm::parse(&ppm).context("a picture from grim")
     }
 }
 
@@ -183,26 +182,4 @@ fn as_user(user: Option<&str>, program: &str) -> Command {
 
 fn has_user(name: &str) -> bool {
     crate::process::run(Command::new("id").arg(name)).is_ok()
-}
-
-/// Reads a binary PPM without comments, 8 bits a channel.
-fn parse_ppm(bytes: &[u8]) -> anyhow::Result<RgbImage> {
-    let mut words = Vec::new();
-    let mut rest = bytes;
-    while words.len() < 4 {
-        let end = rest
-            .iter()
-            .position(u8::is_ascii_whitespace)
-            .context("a header")?;
-        words.push(std::str::from_utf8(&rest[..end])?);
-        rest = &rest[end + 1..];
-    }
-    let &[kind, width, height, most] = words.as_slice() else {
-        bail!("a header of {words:?}");
-    };
-    if (kind, most) != ("P6", "255") {
-        bail!("not a PPM of 8 bits: {words:?}");
-    }
-    let size = Size::new(width.parse()?, height.parse()?);
-    RgbImage::new(size, rest.to_vec()).context("three bytes a pixel")
 }
