@@ -78,7 +78,7 @@ impl Desk {
         let mut seen = None;
         testkit::wait_until(LIMIT, || {
             let grab = self.grabber.grab();
-            last = grab.and_then(|picture| Ok(is_wanted(seen.insert(picture))?));
+            last = grab.and_then(|picture| is_wanted(seen.insert(picture)));
             !matches!(last, Ok(false)) || self.client.has_ended()
         });
         let seen = seen.context("a picture")?;
