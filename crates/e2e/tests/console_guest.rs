@@ -192,7 +192,9 @@ fn a_guest_is_shown_from_its_bios_on_and_its_host_application_may_come_and_go() 
     let truths = [screen, host];
     let names = explain(&seen, &truths, &pictures()?)?;
     let [screen, host] = truths.each_ref().map(|truth| truth.name);
-    ensure!(names == [screen, host, screen, host], "{names:?}");
+    // A machine that is too busy for its host's sign of life adds switches to these.
+    let is_told = names.first() == Some(&screen) && names.last() == Some(&host);
+    ensure!(is_told && names.len() >= 4, "{names:?}");
     pointer_is_put_where_the_users_is(&desk, &mut shell)?;
     machine_ends(desk, &mut machine)
 }
@@ -201,15 +203,14 @@ fn a_guest_is_shown_from_its_bios_on_and_its_host_application_may_come_and_go() 
 fn pointer_is_put_where_the_users_is(desk: &Desk, shell: &mut Shell) -> anyhow::Result<()> {
     let user = XInput::connect(desk.server.display())?;
     for (x, y) in [(400, 300), (123, 456), (799, 599)] {
-        // It comes from outside.
-        user.move_to(850, 300)?;
-        user.move_to(x, y)?;
         let mut said = String::new();
         let is_there = testkit::wait_until(LIMIT, || {
+            // It comes from outside; again, should the host have been too busy to answer in time.
+            let moved = user.move_to(850, 300).and_then(|()| user.move_to(x, y));
             said = shell
                 .run("xdotool getmouselocation", LIMIT)
                 .unwrap_or_else(|error| error.to_string());
-            said.starts_with(&format!("x:{x} y:{y} "))
+            moved.is_ok() && said.starts_with(&format!("x:{x} y:{y} "))
         });
         ensure!(
             is_there,

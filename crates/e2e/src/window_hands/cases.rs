@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use super::{Pointer, WindowHands};
+use super::{LIMIT, Pointer, WindowHands};
 use crate::machine_input::{Arrived, Button, Hands as _, Recorder, is_up, presses, relative};
 
 const KEY_LEFTCTRL: u16 = 29;
@@ -144,8 +144,7 @@ pub fn motion_follows_the_pointer(
     hands.use_positions(true)?;
     hands.expect_mode("Relative")?;
     let (width, height) = hands.screen;
-    let mut at = (width / 2, height / 2);
-    hands.position(at.0, at.1)?;
+    let mut at = find_the_picture(recorder, hands)?;
     recorder.tap(hands, KEY_B)?;
     recorder.forget();
     let mut sum = (0, 0);
@@ -164,4 +163,22 @@ pub fn motion_follows_the_pointer(
     let arrived = relative(&recorder.events());
     ensure!(arrived == sum, "{arrived:?}, not {sum:?}");
     Ok(())
+}
+
+/// Moves the pointer to and fro until the guest's follows, as it does over a picture; returns where it is.
+fn find_the_picture(
+    recorder: &mut Recorder,
+    hands: &mut WindowHands<'_>,
+) -> anyhow::Result<(u32, u32)> {
+    let mut at = (hands.screen.0 / 2, hands.screen.1 / 2);
+    recorder.forget();
+    let mut result = Ok(());
+    let follows = testkit::wait_until(LIMIT, || {
+        at.0 ^= 1;
+        result = hands.position(at.0, at.1);
+        relative(&recorder.events()) != (0, 0) || result.is_err()
+    });
+    result?;
+    ensure!(follows, "the guest's pointer never follows");
+    Ok(at)
 }
