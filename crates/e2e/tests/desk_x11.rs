@@ -1,7 +1,6 @@
 //! A user of X11 at the real client, before a SPICE server that notes what arrives.
 
-use e2e::desk::guest::StillGuest;
-use e2e::desk::{CONSOLE, Desk, SIZE, Seat as _, Setup, X11, console, keys, pointer};
+use e2e::desk::{CONSOLE, SIZE, X11, console, keys, pointer};
 
 #[test]
 fn every_key_arrives_in_order() -> anyhow::Result<()> {
@@ -67,37 +66,10 @@ fn positions_are_for_the_machines_own_screen() -> anyhow::Result<()> {
 }
 
 #[test]
-fn the_local_pointer_is_hidden_over_the_picture_unless_the_user_wants_it() -> anyhow::Result<()> {
-    let Some(mut seat) = X11::start()? else {
-        return Ok(());
-    };
-    for (option, is_hidden) in [
-        ("input:hideCursor=yes", true),
-        ("input:hideCursor=no", false),
-    ] {
-        let guest = StillGuest::start(SIZE, (300, 200))?;
-        let setup = Setup {
-            options: &[option],
-            ..Setup::default()
-        };
-        seat.move_to(5, 5)?;
-        let mut desk = Desk::open(seat, &guest.shm, setup)?;
-        desk.expect_colour((300, 200), [0xff, 0, 0])?;
-        assert!(!desk.seat.user.is_pointer_blank()?, "outside the window");
-        desk.seat.point((100, 50))?;
-        desk.inputs()?;
-        let is_so = testkit::wait_until(e2e::desk::LIMIT, || {
-            desk.seat
-                .user
-                .is_pointer_blank()
-                .is_ok_and(|is_blank| is_blank == is_hidden)
-        });
-        assert!(is_so, "{option}");
-        desk.seat.move_to(5, 5)?;
-        assert!(!desk.seat.user.is_pointer_blank()?, "outside again");
-        seat = desk.seat;
-    }
-    Ok(())
+fn the_local_pointer_is_hidden_over_the_picture() -> anyhow::Result<()> {
+    pointer::the_local_pointer_is_hidden_over_the_picture::<X11>(|seat| {
+        seat.user.is_pointer_blank()
+    })
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn happen(user: &XInput, input: Input) -> anyhow::Result<()> {
 /// A host inside the test that shows one colour, and whose pointer is where the test says. It cannot set the pointer.
 pub struct StillGuest {
     /// The memory to the client.
-    pub shm: SharedFile,
+    pub shm: Arc<SharedFile>,
     publisher: Arc<Mutex<Publisher>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -127,7 +127,7 @@ impl StillGuest {
     /// # Errors
     /// If there is no memory for it.
     pub fn start(size: Size, pointer: (i32, i32)) -> anyhow::Result<Self> {
-        let shm = SharedFile::create(16)?;
+        let shm = Arc::new(SharedFile::create(16)?);
         let memory = Arc::new(SharedMemory::open(&Source::File(shm.path().to_owned()))?);
         let options = PublisherOptions {
             version: Version::V20,

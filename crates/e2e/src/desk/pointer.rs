@@ -1,9 +1,8 @@
 //! The pointer: over a relayed picture, captured, and over the machine's own screen.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use picture::Size;
-use testkit::programs::SharedFile;
 use testkit::spice_server::{MAIN, ServerOptions};
 
 use super::guest::{StillGuest, XGuest};
@@ -120,6 +119,8 @@ fn follow<S: Seat>(desk: &mut Desk<S>, guest: &XGuest, fit: &Fit) -> anyhow::Res
             desk.seat.move_to(OUTSIDE.0, OUTSIDE.1)?;
             desk.inputs()?;
             guest.user.move_to(222, 111)?;
+            // When it is seen to be gone from where it was, the client knows.
+            desk.expect_colour(*local, XGuest::COLOUR)?;
             desk.seat.point(*local)?;
             guest.expect_pointer(*expected)?;
             way = Some(wire::way(&desk.inputs()?));
@@ -309,14 +310,14 @@ pub fn capture_takes_pointer_and_keyboard<S: Seat>(
         let code = wire::code(*bound).unwrap_or_default();
         assert_eq!(desk.inputs()?, [Down(code), Up(code)], "all keys are ours");
     }
-    // The host reports the pointer within a frame or two; by then the client knows.
-    std::thread::sleep(Duration::from_millis(200));
+    // Where the client sees the guest's pointer, it knows it to be.
+    let row = u32::from(at.1.cast_unsigned());
+    desk.expect_picture("pointer of the guest", |image| {
+        image.rgb(339, row) != Some(XGuest::COLOUR)
+    })?;
     desk.release()?;
     if let Some((x, y)) = local(&mut desk.seat)? {
-        assert_eq!(
-            (x, y),
-            (PLACE.0 + 339, PLACE.1 + at.1.cast_unsigned() as u32)
-        );
+        assert_eq!((x, y), (PLACE.0 + 339, PLACE.1 + row));
     }
     desk.inputs()?;
     // Wherever the local pointer is now, the guest's is led from there.
@@ -379,6 +380,49 @@ pub fn capture_only_keeps_all_else_from_the_guest<S: Seat>(
     Ok(())
 }
 
+/// The local pointer is not to be seen over the picture, but beside it and if the user wants it. `is_hidden` tells
+/// whether it is.
+///
+/// # Errors
+/// If not.
+pub fn the_local_pointer_is_hidden_over_the_picture<S: Seat>(
+    is_hidden: impl Fn(&mut S) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let Some(mut seat) = S::start()? else {
+        return Ok(());
+    };
+    for (option, hides) in [
+        ("input:hideCursor=yes", true),
+        ("input:hideCursor=no", false),
+    ] {
+        let guest = StillGuest::start(SIZE, (300, 200))?;
+        let setup = Setup {
+            window: SIZE,
+            options: &[option],
+            ..Setup::default()
+        };
+        seat.move_to(OUTSIDE.0, OUTSIDE.1)?;
+        let mut desk = Desk::open(seat, &guest.shm, setup)?;
+        desk.expect_colour((300, 200), [0xff, 0, 0])?;
+        for (is_inside, expected) in [(false, false), (true, hides), (false, false)] {
+            match is_inside {
+                true => desk.seat.point((100, 50))?,
+                false => desk.seat.move_to(OUTSIDE.0, OUTSIDE.1)?,
+            }
+            desk.inputs()?;
+            let mut seen = Ok(false);
+            testkit::wait_until(LIMIT, || {
+                seen = is_hidden(&mut desk.seat);
+                seen.as_ref()
+                    .map_or(true, |is_hidden| *is_hidden == expected)
+            });
+            assert_eq!(seen?, expected, "{option}, inside: {is_inside}");
+        }
+        seat = desk.seat;
+    }
+    Ok(())
+}
+
 /// Positions are sent over the machine's own screen, if the server grants it, and outside a capture; else motion.
 ///
 /// # Errors
@@ -387,6 +431,8 @@ pub fn positions_are_for_the_machines_own_screen<S: Seat>() -> anyhow::Result<()
     let Some(seat) = S::start()? else {
         return Ok(());
     };
+    let guest = StillGuest::start(SIZE, (100, 50))?;
+    let shm = Arc::clone(&guest.shm);
     let setup = Setup {
         server: ServerOptions {
             has_tablet: true,
@@ -395,7 +441,15 @@ pub fn positions_are_for_the_machines_own_screen<S: Seat>() -> anyhow::Result<()
         },
         ..Setup::default()
     };
-    let mut desk = Desk::open(seat, &SharedFile::create(16)?, setup)?;
+    let mut desk = Desk::open(seat, &shm, setup)?;
+    desk.expect_colour((100, 50), [0xff, 0, 0])?;
+    desk.seat.point((100, 50))?;
+    desk.seat.point((150, 70))?;
+    let inputs = desk.inputs()?;
+    assert_eq!(wire::way(&inputs), (50, 20));
+    assert!(inputs.iter().all(|input| is_motion(*input)), "{inputs:?}");
+    drop(guest);
+
     desk.expect_colour((5, 5), CONSOLE)?;
     expect_mode(&mut desk, 2)?;
     wiggle_until(&mut desk, (50, 50), is_position)?;

@@ -252,7 +252,7 @@ impl Seat for Wayland {
         }
         let (x, y) = PLACE;
         let configuration = format!(
-            "seat seat0 pointer_constraint enable\nseat seat0 xcursor_theme default 24\nbindcode 194 nop\n\
+            "seat seat0 pointer_constraint enable\nbindcode 194 nop\n\
              focus_follows_mouse no\ndefault_border none\ndefault_floating_border none\n\
              for_window [app_id=.*] floating enable, move absolute position {x} {y}"
         );
