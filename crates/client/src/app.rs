@@ -345,7 +345,7 @@ impl App {
     fn take_machine_events(&mut self, now: Nanos) {
         while let Some(event) = self.machine.as_mut().and_then(|m| m.next_event(now)) {
             match event {
-                MachineEvent::Ready | MachineEvent::Uuid(_) => {}
+                MachineEvent::Ready | MachineEvent::Uuid(_) | MachineEvent::Unavailable(_) => {}
                 MachineEvent::Inputs(true) => {
                     self.tell_input(SpiceInput::Ready, now);
                     if let Some(modes) = self.modes {

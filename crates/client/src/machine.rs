@@ -1,8 +1,8 @@
 //! The connection to the virtual machine by SPICE: made, kept and given up on the main thread, run on the crate's own.
 
+mod inbox;
 mod life;
 
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
@@ -16,6 +16,7 @@ use crate::clipboard::ClipboardHandle;
 use crate::config::Settings;
 use crate::console::Console;
 
+use inbox::Inbox;
 pub use life::{End, Life, Rules, Step};
 
 /// What the main thread is told of a session.
@@ -31,6 +32,8 @@ pub enum MachineEvent {
     Locks(Locks),
     /// Which machine it is.
     Uuid([u8; 16]),
+    /// A channel cannot be had; the session goes on without it.
+    Unavailable(ChannelKind),
     /// It is over.
     Ended(End),
 }
@@ -54,11 +57,11 @@ pub struct Machine {
     outlets: Outlets,
     life: Life,
     client: Option<Client>,
-    /// The number of the session; what an earlier one still says is not heard.
-    session: u64,
-    sender: Sender<(u64, MachineEvent)>,
-    receiver: Receiver<(u64, MachineEvent)>,
+    /// What the session in force says; an earlier one has another.
+    inbox: Inbox,
     shows_display: bool,
+    /// The server gives no picture.
+    lacks_display: bool,
     /// What the console was told last.
     missing: Option<String>,
 }
@@ -90,7 +93,6 @@ impl Machine {
             wait_for_server: spice.wait_for_server,
             on_vm_exit: settings.app.on_vm_exit,
         };
-        let (sender, receiver) = channel();
         Ok(Some(Self {
             address,
             password,
@@ -98,10 +100,9 @@ impl Machine {
             outlets,
             life: Life::new(rules, now),
             client: None,
-            session: 0,
-            sender,
-            receiver,
+            inbox: Inbox::default(),
             shows_display: false,
+            lacks_display: false,
             missing: None,
         }))
     }
@@ -163,16 +164,20 @@ impl Machine {
         }
     }
 
-    /// The next event of the session in force.
+    /// The next event of the session in force that concerns the program.
     pub fn next_event(&mut self, now: Nanos) -> Option<MachineEvent> {
         loop {
-            let (session, event) = self.receiver.try_recv().ok()?;
-            if session != self.session {
-                continue;
-            }
+            let event = self.inbox.pop()?;
             match &event {
                 MachineEvent::Ready => self.life.ready(),
                 MachineEvent::Uuid(uuid) => self.life.server_uuid(*uuid),
+                MachineEvent::Unavailable(ChannelKind::Inputs) => {
+                    self.life.lacks("keyboard and pointer");
+                }
+                MachineEvent::Unavailable(ChannelKind::Display) => {
+                    self.lacks_display = true;
+                    self.life.lacks("picture of the virtual machine");
+                }
                 MachineEvent::Ended(end) => {
                     tracing::info!("SPICE: {end}");
                     // Its thread is at its end.
@@ -181,10 +186,10 @@ impl Machine {
                         clipboard.disconnected();
                     }
                     self.life.ended(end.clone(), random(), now);
+                    return Some(event);
                 }
-                _ => {}
+                _ => return Some(event),
             }
-            return Some(event);
         }
     }
 
@@ -195,15 +200,18 @@ impl Machine {
 
     /// Where the machine's picture should be, the user reads why it is not.
     fn say_what_is_missing(&mut self) {
-        let missing = match self.life.is_connected() {
-            true => None,
-            false => Some(match self.life.trouble() {
-                Some(trouble) => trouble.to_owned(),
-                None => format!(
-                    "Waiting for the virtual machine: SPICE server at {}",
-                    self.address
-                ),
-            }),
+        let missing = if self.life.is_connected() {
+            let lacks = "The SPICE server gives no picture of the virtual machine.";
+            self.lacks_display.then(|| lacks.to_owned())
+        } else if let Some(notice) = self.life.notice() {
+            Some(notice.to_owned())
+        } else if let Some(trouble) = self.life.trouble() {
+            Some(trouble.to_owned())
+        } else {
+            let address = &self.address;
+            Some(format!(
+                "Waiting for the virtual machine: SPICE server at {address}"
+            ))
         };
         if missing != self.missing {
             self.outlets.console.set_missing(missing.as_deref());
@@ -213,7 +221,8 @@ impl Machine {
 
     fn connect(&mut self) -> anyhow::Result<()> {
         self.client = None;
-        self.session += 1;
+        self.inbox = Inbox::default();
+        self.lacks_display = false;
         let options = SessionOptions {
             password: self.password.clone(),
             display: self.shows_display,
@@ -221,16 +230,22 @@ impl Machine {
             ..SessionOptions::default()
         };
         tracing::debug!("SPICE: connecting to {}", self.address);
-        let (session, sender, outlets) = (self.session, self.sender.clone(), self.outlets.clone());
+        let (inbox, outlets) = (self.inbox.clone(), self.outlets.clone());
+        let mut is_named = false;
         // Whoever hears of the session must have its handle first.
         let beginning = Arc::new(Mutex::new(()));
         let begun = Arc::clone(&beginning);
         let held = beginning.lock();
         let report = move |report: Report<'_>| {
             drop(begun.lock());
-            if let Some(event) = distribute(report, &outlets) {
-                // Nobody listens any more when the program ends.
-                let _ = sender.send((session, event));
+            if let Report::Event(Event::Name(name)) = &report
+                && !std::mem::replace(&mut is_named, true)
+            {
+                tracing::info!("SPICE: virtual machine \"{name}\"");
+            }
+            if let Some(event) = distribute(report, &outlets)
+                && inbox.push(event)
+            {
                 (outlets.wake)();
             }
         };
@@ -245,7 +260,8 @@ impl Machine {
     }
 }
 
-/// Hands picture, pointer and the agent's words to whom they concern; returns what the main thread has to know. Runs on the SPICE thread.
+/// Hands picture, pointer and the agent's words to whom they concern; returns what the main thread has to know. Runs on
+/// the SPICE thread.
 fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
     let event = match report {
         Report::Event(event) => event,
@@ -258,10 +274,11 @@ fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
     Some(match event {
         Event::Channel { kind, state } => {
             tracing::debug!("SPICE: channel {kind:?}: {state:?}");
-            if kind != ChannelKind::Inputs {
-                return None;
+            match (kind, state) {
+                (kind, ChannelState::Unavailable) => MachineEvent::Unavailable(kind),
+                (ChannelKind::Inputs, state) => MachineEvent::Inputs(state == ChannelState::Open),
+                _ => return None,
             }
-            MachineEvent::Inputs(state == ChannelState::Open)
         }
         Event::Ready => MachineEvent::Ready,
         Event::Mouse(modes) => MachineEvent::Mouse(modes),
@@ -271,10 +288,6 @@ fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
             if let Some(clipboard) = &outlets.clipboard {
                 clipboard.spice(event);
             }
-            return None;
-        }
-        Event::Name(name) => {
-            tracing::info!("SPICE: virtual machine \"{name}\"");
             return None;
         }
         Event::Notice { severity, text } => {

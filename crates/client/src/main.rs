@@ -39,7 +39,8 @@ fn main() -> ExitCode {
 fn run(loaded: &Loaded) -> anyhow::Result<()> {
     ivshmem::sigbus::install_handler()?;
     let is_over = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
         // The second signal kills: the first found the program too busy to end.
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&is_over))?;
         signal_hook::flag::register(signal, Arc::clone(&is_over))?;

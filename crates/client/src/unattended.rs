@@ -50,7 +50,15 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
     let is_stopped = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let stop = &is_stopped;
-        let keeper = scope.spawn(move || keep(machine, &called, is_over, stop));
+        let is_screenshot = settings.run.screenshot.is_some();
+        let keeper = scope.spawn(move || {
+            let kept = keep(machine, &called, is_over, stop);
+            stop.store(true, Ordering::Relaxed);
+            match kept {
+                Ok(Left::MachineEnded) if is_screenshot => bail!("the virtual machine has ended"),
+                kept => kept.map(|_| ()),
+            }
+        });
         let guest = Guest {
             has_relay: false,
             console: Some(console),
@@ -69,36 +77,36 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
     })
 }
 
-/// Keeps the connection until `is_over` or `is_stopped`; says by `is_stopped` that there is no sense in going on.
+/// Why the connection is kept no longer.
+enum Left {
+    /// The user or the other thread wants the end.
+    Stopped,
+    /// The virtual machine has ended.
+    MachineEnded,
+}
+
+/// Keeps the connection until `is_over` or `is_stopped`, or until there is no sense in going on.
 fn keep(
     mut machine: Machine,
     called: &Receiver<Call>,
     is_over: &AtomicBool,
     is_stopped: &AtomicBool,
-) -> anyhow::Result<()> {
-    let stop = || is_stopped.store(true, Ordering::Relaxed);
-    while !is_stopped.load(Ordering::Relaxed) {
-        if is_over.load(Ordering::Relaxed) {
-            stop();
-        }
+) -> anyhow::Result<Left> {
+    while !is_stopped.load(Ordering::Relaxed) && !is_over.load(Ordering::Relaxed) {
         let now = MonotonicClock.now();
         while let Some(step) = machine.step(now) {
             match step {
-                Step::Fail(why) => {
-                    stop();
-                    bail!(why);
-                }
+                Step::Fail(why) => bail!(why),
                 Step::Quit => {
                     tracing::info!("the virtual machine has ended (app:onVmExit=quit)");
-                    stop();
+                    return Ok(Left::MachineEnded);
                 }
                 Step::Tell(text) => tracing::warn!("{text}"),
                 Step::Connect | Step::Close => {}
             }
         }
-        if machine.life().is_given_up() && !is_stopped.load(Ordering::Relaxed) {
+        if machine.life().is_given_up() {
             // There is no other source of pictures.
-            stop();
             let why = machine.life().trouble().unwrap_or("no SPICE session");
             bail!(why.to_owned());
         }
@@ -108,5 +116,5 @@ fn keep(
         }
         while machine.next_event(MonotonicClock.now()).is_some() {}
     }
-    Ok(())
+    Ok(Left::Stopped)
 }

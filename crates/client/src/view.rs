@@ -89,8 +89,9 @@ impl View {
             if retry.is_some_and(|at| now >= at) {
                 self.session.draw_again();
             }
+            // Also what is not drawn yet: the input goes by where the guest's pointer is.
+            self.publish_view();
             if self.session.take_needs_draw() {
-                self.publish_view();
                 retry = self.draw(now, &mut pictures)?;
             }
             let look = self.look_for_memory(now);

@@ -205,6 +205,10 @@ impl Loader {
             let message = self.both("app:transport", "spice:enable");
             return Err(self.fail(message, FAILED));
         }
+        if is_spice && self.options.text("spice:display") == Some("off") {
+            let message = self.both("app:transport", "spice:display");
+            return Err(self.fail(message, FAILED));
+        }
         if is_on("win:jitRender") && !is_on("input:mouseRedraw") {
             let text = "win:jitRender needs input:mouseRedraw, which is turned on";
             self.notices.push(Notice::warning(text));

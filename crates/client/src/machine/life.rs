@@ -106,6 +106,10 @@ pub struct Life {
     host_silent_since: Option<Nanos>,
     host_uuid: Option<[u8; 16]>,
     server_uuid: Option<[u8; 16]>,
+    /// A session is being made, stands, or is yet to end.
+    has_session: bool,
+    /// A new session is wanted once the foreign one has ended.
+    is_wanted_again: bool,
     told: Option<String>,
     pending: Vec<Step>,
 }
@@ -123,6 +127,8 @@ impl Life {
             host_silent_since: Some(now),
             host_uuid: None,
             server_uuid: None,
+            has_session: false,
+            is_wanted_again: false,
             told: None,
             pending: Vec::new(),
         }
@@ -141,6 +147,7 @@ impl Life {
         match self.state {
             State::Waiting(at) if at <= now => {
                 self.state = State::Connecting;
+                self.has_session = true;
                 self.server_uuid = None;
                 Some(Step::Connect)
             }
@@ -161,6 +168,9 @@ impl Life {
 
     /// The session stands.
     pub fn ready(&mut self) {
+        if self.state == State::Foreign {
+            return;
+        }
         self.state = State::Connected;
         self.was_ready = true;
         self.has_ended = false;
@@ -170,7 +180,11 @@ impl Life {
 
     /// The session is over. `random` is any number, for the waiting time.
     pub fn ended(&mut self, end: End, random: u32, now: Nanos) {
+        self.has_session = false;
         if self.state == State::Foreign {
+            if std::mem::take(&mut self.is_wanted_again) {
+                self.state = State::Waiting(now);
+            }
             return;
         }
         let wait = Nanos::from(self.backoff.next_wait(random));
@@ -182,12 +196,14 @@ impl Life {
                 self.backoff.reset();
                 State::Waiting(now)
             }
-            End::Unreachable(why) | End::Broken(why) | End::Refused(why)
-                if is_first && !self.rules.wait_for_server =>
-            {
+            End::Unreachable(why) | End::Broken(why) if is_first && !self.rules.wait_for_server => {
                 let hint = "start the virtual machine first, or turn SPICE off (spice:enable=no)";
                 self.pending
                     .push(Step::Fail(format!("SPICE: {why}; {hint}")));
+                State::GivenUp
+            }
+            End::Refused(why) if is_first && !self.rules.wait_for_server => {
+                self.pending.push(Step::Fail(format!("SPICE: {why}")));
                 State::GivenUp
             }
             End::Refused(why) => {
@@ -223,11 +239,15 @@ impl Life {
         } else if self.host_silent_since.is_none() {
             self.host_silent_since = Some(now);
         }
-        if is_alive && uuid != self.host_uuid {
+        // A host that is gone says nothing of whose machine runs now.
+        let uuid = uuid.filter(|_| is_alive);
+        if uuid != self.host_uuid {
             self.host_uuid = uuid;
             if self.state == State::Foreign {
-                // Another host application: perhaps that of the machine whose server this is.
-                self.state = State::Waiting(now);
+                self.is_wanted_again = self.has_session;
+                if !self.has_session {
+                    self.state = State::Waiting(now);
+                }
             }
             self.compare();
         }
@@ -246,12 +266,18 @@ impl Life {
         let is_open = matches!(self.state, State::Connected | State::Connecting);
         if is_open && host != [0; 16] && host != server {
             self.state = State::Foreign;
+            self.is_wanted_again = false;
             self.pending.push(Step::Close);
             self.tell(
                 "The SPICE server belongs to another virtual machine: input and clipboard are off."
                     .into(),
             );
         }
+    }
+
+    /// A part of the session cannot be had; the rest goes on.
+    pub fn lacks(&mut self, what: &str) {
+        self.tell(format!("SPICE: the server gives no {what}."));
     }
 
     /// A sentence that stays on the screen for as long as it is true.

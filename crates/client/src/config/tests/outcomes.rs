@@ -125,6 +125,8 @@ fn both_screensaver_options_are_fatal() {
 fn spice_transport_without_spice_is_fatal() {
     let machine = Machine::new();
     assert_eq!(machine.failure(&["app:transport=spice", "-s"]).1, 255);
+    let never = ["app:transport=spice", "spice:display=off"];
+    assert_eq!(machine.failure(&never).1, 255);
     machine.loaded(&["app:transport=spice"]);
 }
 

@@ -171,6 +171,40 @@ fn the_server_of_another_machine_is_left_alone() {
 }
 
 #[test]
+fn a_host_that_has_gone_says_nothing_of_the_machine_that_runs_now() {
+    let mut life = life(true, OnVmExit::Wait);
+    life.ready();
+    life.server_uuid(OURS);
+    life.host(true, Some(OURS), ms(5));
+    life.host(false, Some(OURS), ms(10));
+    life.ended(End::MachineEnded, 0, ms(11));
+    assert_eq!(life.step(ms(1000)), Some(Step::Connect));
+    life.ready();
+    life.server_uuid(OTHER);
+    assert_eq!(
+        life.step(ms(1001)),
+        None,
+        "another machine at the same place"
+    );
+    assert!(life.is_connected());
+}
+
+#[test]
+fn a_stranger_is_met_again_once_its_session_has_ended_and_the_host_is_gone() {
+    let mut life = life(true, OnVmExit::Wait);
+    life.host(true, Some(OURS), ms(5));
+    life.server_uuid(OTHER);
+    life.ready();
+    assert!(!life.is_connected(), "what comes late changes nothing");
+    assert_eq!(life.step(ms(5)), Some(Step::Close));
+    assert!(matches!(life.step(ms(5)), Some(Step::Tell(_))));
+    life.host(false, None, ms(6));
+    assert_eq!(life.step(ms(7)), None, "the old session is yet to end");
+    life.ended(End::Closed, 0, ms(8));
+    assert_eq!(life.step(ms(8)), Some(Step::Connect));
+}
+
+#[test]
 fn a_machine_without_a_uuid_is_taken_as_it_is() {
     let mut life = life(true, OnVmExit::Quit);
     life.ready();
