@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use ivshmem::SharedMemory;
 use kvmfr::{FrameFlags, OsInfo, SessionDescription, Version, VmInfo};
-use picture::{Damage, FrameLayout, PixelFormat, Size};
-use relay::ReaderOptions;
+use picture::{Damage, FrameLayout, PixelFormat, PointerKind, PointerShape, PointerState, Size};
 use relay::publisher::{ClientRequest, Image, Pixels, Publisher, PublisherOptions, Service};
+use relay::{PointerUpdate, ReaderOptions};
 
 use super::*;
 use crate::console::tests::server::Server;
@@ -30,6 +30,10 @@ struct Stage {
 
 impl Stage {
     fn start(memory: Option<Arc<SharedMemory>>) -> Self {
+        Self::start_with(memory, true)
+    }
+
+    fn start_with(memory: Option<Arc<SharedMemory>>, mouse_redraw: bool) -> Self {
         let waker = Waker::new().unwrap();
         let console = Console::new(waker.clone());
         let server = Server::new(console.clone());
@@ -41,6 +45,7 @@ impl Stage {
             let preferences = Preferences {
                 console: ConsolePolicy::Auto,
                 has_relay: memory.is_some(),
+                mouse_redraw,
                 ..Preferences::default()
             };
             View {
@@ -148,6 +153,27 @@ impl Host {
         }
     }
 
+    fn point(&mut self, position: GuestPoint) {
+        let shape = self.moved.is_empty().then(|| PointerShape {
+            kind: PointerKind::Colour,
+            width: 1,
+            height: 1,
+            pitch_bytes: 4,
+            hot_spot: (0, 0),
+            data: vec![0xff; 4],
+        });
+        self.moved.push(position);
+        let state = PointerState {
+            position,
+            is_visible: true,
+        };
+        let update = PointerUpdate {
+            state,
+            shape: shape.as_ref(),
+        };
+        self.publisher.publish_pointer(&update).unwrap();
+    }
+
     fn tick(&mut self) {
         let act = |request| {
             if let ClientRequest::SetCursorPosition(to) = request {
@@ -218,4 +244,23 @@ fn a_host_takes_over_sets_the_pointer_and_gives_way_again() {
     stage.wait_for(goes, || ());
     stage.wait_for_source(PictureSource::Console, || ());
     assert!(!stage.guest.get().can_set_pointer);
+}
+
+#[test]
+fn the_input_learns_where_the_pointer_is_although_nothing_is_drawn_for_it() {
+    let memory = Arc::new(SharedMemory::create("view-test", 16 << 20).unwrap());
+    let stage = Stage::start_with(Some(Arc::clone(&memory)), false);
+    let mut host = Host::new(memory);
+    stage.wait_for_source(PictureSource::Relay, || host.tick());
+    // The first has a shape, which is drawn; of the others only the place changes.
+    for x in 1..4 {
+        let place = GuestPoint { x, y: 2 };
+        host.point(place);
+        let end = Instant::now() + LIMIT;
+        while stage.guest.get().pointer != Some(place) {
+            assert!(Instant::now() < end, "{:?}", stage.guest.get());
+            host.tick();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
