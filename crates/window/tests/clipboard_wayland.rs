@@ -254,6 +254,23 @@ fn an_offer_that_the_compositor_ignores_is_made_again_with_the_next_key() {
 }
 
 #[test]
+fn an_offer_that_is_withdrawn_before_it_was_taken_gives_way_to_the_one_there_was() {
+    let Some(mut desk) = desk() else {
+        return;
+    };
+    let _copied = desk.copy("text/plain", b"x");
+    desk.board.expect_offer(&[Text]);
+    // Ignored: the other program's copy is newer than all that happened in our window.
+    desk.board.clipboard.offer(&[Png]);
+    let nothing = desk.board.next_within(Duration::from_millis(100));
+    assert_eq!(nothing, None);
+    desk.board.clipboard.withdraw();
+    desk.board.expect_offer(&[Text]);
+    desk.board.clipboard.request(1, Text);
+    assert_eq!(desk.board.expect_answer(1), Ok(b"x".to_vec()));
+}
+
+#[test]
 fn owners_that_stop_and_readers_that_stop_are_given_up() {
     let limits = ClipboardLimits {
         max_bytes: MIB,

@@ -535,6 +535,58 @@ fn one_who_does_not_read_is_given_up_and_holds_up_nobody() {
 }
 
 #[test]
+fn one_who_reads_a_piece_now_and_then_is_given_up_in_the_end() {
+    let Some((server, mut board)) = impatient_board(MIB) else {
+        return;
+    };
+    offer(&server, &board, &[Text]);
+    let peer = Peer::new(&server);
+    peer.ask(server.atom("UTF8_STRING"), peer.property);
+    let id = board.expect_wanted(Text);
+    board.supply(id, &long_text(MIB));
+    assert_eq!(peer.answered(&mut board), peer.property);
+    // A second and a half for all of it, and one of eight pieces each 0.3 s.
+    let mut pieces = 0;
+    loop {
+        let deleted = peer.conn.delete_property(peer.window, peer.property);
+        deleted.unwrap().check().unwrap();
+        board.next_within(Duration::from_millis(300));
+        if server.bytes(peer.window, peer.property).is_empty() {
+            break;
+        }
+        pieces += 1;
+    }
+    assert!((2..8).contains(&pieces), "{pieces} pieces");
+}
+
+#[test]
+fn what_is_held_for_readers_is_limited_in_all() {
+    let size = 300_000;
+    let Some((server, mut board)) = board_with(ClipboardLimits::new(size)) else {
+        return;
+    };
+    offer(&server, &board, &[Text]);
+    let utf8 = server.atom("UTF8_STRING");
+    let long = long_text(size);
+    let ask = |board: &mut Board, peer: &Peer, property: &str, data: &[u8]| {
+        let property = server.atom(property);
+        peer.ask(utf8, property);
+        let id = board.expect_wanted(Text);
+        board.supply(id, data);
+        peer.answered(board) == property
+    };
+    let [first, second] = [Peer::new(&server), Peer::new(&server)];
+    assert!(ask(&mut board, &first, "PEER_A", &long));
+    assert!(ask(&mut board, &second, "PEER_A", &long));
+    assert!(!ask(&mut board, &second, "PEER_B", &long));
+    // What fits into one piece is not held.
+    assert!(ask(&mut board, &second, "PEER_B", b"short"));
+    drop(first);
+    let pasted = board.paste(xclip(&server, &["-o", "-t", "UTF8_STRING"]), Text, &long);
+    assert!(pasted == long, "{} other bytes", pasted.len());
+}
+
+#[test]
 fn one_who_vanishes_or_is_not_answered_wants_no_more() {
     let Some((server, mut board)) = impatient_board(MIB) else {
         return;

@@ -8,13 +8,14 @@
 
 mod format;
 mod inbox;
+mod limits;
 pub(crate) mod wayland;
 pub(crate) mod x11;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use format::ClipboardFormat;
+pub use limits::{ClipboardLimits, give_way};
 
 /// How many may be served at the same time; more are refused.
 const MAX_SERVED: usize = 32;
@@ -103,23 +104,3 @@ pub enum ClipboardError {
 
 /// What takes [`ClipboardEvent`]s: called on the clipboard's thread, and must not wait for anything.
 pub type ClipboardSink = Box<dyn FnMut(ClipboardEvent) + Send>;
-
-/// How much and how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClipboardLimits {
-    /// The most that is taken from an owner, in bytes.
-    pub max_bytes: usize,
-    /// How long an owner may take for all of its answer, we for ours, and a reader for taking the next bytes of it.
-    pub patience: Duration,
-}
-
-impl ClipboardLimits {
-    /// Ten seconds, as SPICE agents wait.
-    #[must_use]
-    pub const fn new(max_bytes: usize) -> Self {
-        Self {
-            max_bytes,
-            patience: Duration::from_secs(10),
-        }
-    }
-}

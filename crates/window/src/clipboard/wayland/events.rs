@@ -208,6 +208,20 @@ impl Desk {
         }
     }
 
+    /// Our user takes its offer back. Returns what there is to tell.
+    pub(super) fn withdraw(&mut self) -> Option<ClipboardEvent> {
+        let own = self.own.take()?;
+        if let Some(source) = own.source {
+            source.destroy();
+        }
+        match own.stage {
+            // The compositor tells what comes next.
+            Stage::Accepted => None,
+            // What was held back in its favour, and stays.
+            Stage::Waiting | Stage::Sent | Stage::Ignored => self.tell_others(),
+        }
+    }
+
     /// What there is to tell of others' offers.
     fn tell_others(&mut self) -> Option<ClipboardEvent> {
         let others = self.others.as_ref();

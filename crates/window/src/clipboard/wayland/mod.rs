@@ -376,10 +376,12 @@ impl Clipboard for WaylandClipboard {
 
     fn withdraw(&self) {
         // The selection goes with its source, but not if another program's has taken its place.
-        let own = self.0.desk().own.take();
-        if let Some(source) = own.and_then(|own| own.source) {
-            source.destroy();
+        let mut desk = self.0.desk();
+        if let Some(event) = desk.withdraw() {
+            // Locked still: the main thread's next word on it must not be overtaken.
+            self.0.tell(event);
         }
+        drop(desk);
         self.0.flush();
     }
 

@@ -46,6 +46,8 @@ struct Outgoing {
     data: Option<Arc<[u8]>>,
     sent_bytes: usize,
     deadline: Nanos,
+    /// No piece that is taken puts the deadline off any further.
+    end: Nanos,
 }
 
 impl Pipes {
@@ -92,6 +94,7 @@ impl Pipes {
             data: None,
             sent_bytes: 0,
             deadline: now + self.limits.patience.into(),
+            end: now + self.limits.patience.into(),
         });
         sink(ClipboardEvent::Wanted {
             id: self.last_id,
@@ -105,17 +108,23 @@ impl Pipes {
         let Some(at) = self.outgoing.iter().position(is_it) else {
             return;
         };
+        let mut outgoing = self.outgoing.remove(at);
         let Some(data) = data else {
-            self.outgoing.remove(at);
             return;
         };
-        if let Some(outgoing) = self.outgoing.get_mut(at) {
-            outgoing.data = Some(match outgoing.name.encoding {
-                Encoding::Latin1 => to_latin1(&data),
-                Encoding::Plain | Encoding::Any => data,
-            });
-            outgoing.deadline = now + self.limits.patience.into();
+        let data = match outgoing.name.encoding {
+            Encoding::Latin1 => to_latin1(&data),
+            Encoding::Plain | Encoding::Any => data,
+        };
+        let held = self.outgoing.iter().filter_map(|other| other.data.as_ref());
+        if !self.limits.has_room(held, &data) {
+            tracing::debug!("too much is held for others who paste");
+            return;
         }
+        outgoing.end = now + self.limits.reading(data.len());
+        outgoing.deadline = now + self.limits.patience.into();
+        outgoing.data = Some(data);
+        self.outgoing.push(outgoing);
     }
 
     /// What is to be waited for, in the order that [`Pipes::turn`] expects.
@@ -245,7 +254,7 @@ impl Outgoing {
             match rustix::io::write(&self.pipe, rest) {
                 Ok(count) => {
                     self.sent_bytes = self.sent_bytes.saturating_add(count);
-                    self.deadline = deadline;
+                    self.deadline = deadline.min(self.end);
                 }
                 Err(Errno::AGAIN) => return true,
                 Err(Errno::INTR) => {}

@@ -6,7 +6,7 @@ use clock::{Clock as _, MonotonicClock};
 use rustix::event::{PollFd, PollFlags};
 
 use super::super::inbox::{Inbox, wait};
-use super::super::{ClipboardLimits, ClipboardSink};
+use super::super::{ClipboardLimits, ClipboardSink, give_way};
 use super::Task;
 use super::pipes::Pipes;
 
@@ -22,6 +22,7 @@ pub(super) fn start(
 }
 
 fn run(inbox: &Inbox<Task>, limits: ClipboardLimits, sink: &mut ClipboardSink) {
+    give_way();
     let mut pipes = Pipes::new(limits);
     let mut ready: Vec<PollFlags> = Vec::new();
     loop {
@@ -52,5 +53,29 @@ fn obey(pipes: &mut Pipes, task: Task, sink: super::pipes::Sink<'_>) {
         Task::Read { id, name, pipe } => pipes.read(id, name, pipe, now),
         Task::Cancel(id) => pipes.cancel(id),
         Task::Supply { id, data } => pipes.supply(id, data, now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use rustix::process::getpriority_process;
+
+    use super::super::super::ClipboardEvent;
+    use super::*;
+
+    #[test]
+    fn the_thread_gives_way_to_others() {
+        let nice = || getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let (sender, received) = channel();
+        let sink = Box::new(move |_| sender.send(nice()).unwrap());
+        let inbox = Arc::new(Inbox::new().unwrap());
+        start(Arc::clone(&inbox), ClipboardLimits::new(1), sink).unwrap();
+        inbox.push(Task::Tell(ClipboardEvent::Cleared), |_| false);
+        let told = received.recv_timeout(Duration::from_secs(10)).unwrap();
+        inbox.close();
+        assert_eq!(told, (nice() + 10).min(19));
     }
 }

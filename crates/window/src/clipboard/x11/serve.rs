@@ -66,13 +66,25 @@ struct Transfer {
     kind: Atom,
     data: Arc<[u8]>,
     sent_bytes: usize,
+    /// For the next piece.
     deadline: Nanos,
+    /// For all of them.
+    end: Nanos,
 }
 
 impl Serve {
     /// The selection is ours now.
     pub(super) fn own(&mut self, formats: Vec<ClipboardFormat>, since: Timestamp) {
         self.owned = Some(Owned { formats, since });
+    }
+
+    /// The server says that the selection is ours, but there is no claim any more: gives it up if it was withdrawn before
+    /// the server had said so.
+    pub(super) fn own_unclaimed(&self, server: &Server, since: Timestamp) -> Result<(), Lost> {
+        match self.owned {
+            Some(_) => Ok(()),
+            None => give_up(server, since),
+        }
     }
 
     /// Somebody else has it. What was asked before is still answered.
@@ -83,10 +95,7 @@ impl Serve {
     /// Gives the selection up; the server ignores this if somebody has taken it since.
     pub(super) fn withdraw(&mut self, server: &Server) -> Result<(), Lost> {
         if let Some(owned) = self.owned.take() {
-            let (none, selection) = (x11rb::NONE, server.atoms.CLIPBOARD);
-            server
-                .conn
-                .set_selection_owner(none, selection, owned.since)?;
+            give_up(server, owned.since)?;
         }
         Ok(())
     }
@@ -175,6 +184,11 @@ impl Serve {
             return Ok(());
         };
         let requestor = asked.event.requestor;
+        // It can begin to read when all it asked for is there; that another question of its is still open, does not count.
+        let begin = match asked.is_multiple {
+            true => asked.deadline,
+            false => now,
+        };
         for pair in &mut asked.pairs {
             let PairState::Waiting { id: waiting, name } = pair.state else {
                 continue;
@@ -190,8 +204,12 @@ impl Serve {
             let property = pair.property;
             self.transfers
                 .retain(|t| (t.requestor, t.property) != (requestor, property));
+            let held = self.transfers.iter().map(|transfer| &transfer.data);
             if data.len() <= CHUNK_BYTES {
                 put(server, requestor, property, kind, &data)?;
+            } else if !server.limits.has_room(held, &data) {
+                tracing::debug!("too much is held for others who paste");
+                continue;
             } else {
                 let least = u32::try_from(data.len()).unwrap_or(u32::MAX);
                 server.conn.change_property32(
@@ -201,6 +219,7 @@ impl Serve {
                     server.atoms.INCR,
                     &[least],
                 )?;
+                let end = begin + server.limits.reading(data.len());
                 self.transfers.push(Transfer {
                     requestor,
                     property,
@@ -208,6 +227,7 @@ impl Serve {
                     data,
                     sent_bytes: 0,
                     deadline: now,
+                    end,
                 });
             }
             pair.state = PairState::Done;
@@ -294,7 +314,7 @@ impl Serve {
         let asked = &self.asked;
         let is_late = |t: &Transfer| {
             let is_open = asked.iter().any(|a| a.event.requestor == t.requestor);
-            t.deadline <= now && !is_open
+            t.end <= now || (t.deadline <= now && !is_open)
         };
         while let Some(at) = self.transfers.iter().position(is_late) {
             let transfer = self.transfers.remove(at);
@@ -307,11 +327,13 @@ impl Serve {
     /// When [`Serve::expire`] is due.
     pub(super) fn deadline(&self) -> Option<Nanos> {
         let asked = self.asked.iter().map(|asked| asked.deadline);
-        let open = |t: &&Transfer| {
-            let mut asked = self.asked.iter();
-            !asked.any(|a| a.event.requestor == t.requestor)
-        };
-        let transfers = self.transfers.iter().filter(open).map(|t| t.deadline);
+        let transfers = self.transfers.iter().map(|t| {
+            let is_open = self.asked.iter().any(|a| a.event.requestor == t.requestor);
+            match is_open {
+                true => t.end,
+                false => t.deadline.min(t.end),
+            }
+        });
         asked.chain(transfers).min()
     }
 
@@ -424,6 +446,13 @@ fn encode(server: &Server, name: &Name, target: Atom, data: &Arc<[u8]>) -> (Atom
         Encoding::Any => (server.atoms.UTF8_STRING, Arc::clone(data)),
         Encoding::Latin1 => (target, to_latin1(data)),
     }
+}
+
+/// Leaves the selection without an owner, if it has none that came after `since`.
+fn give_up(server: &Server, since: Timestamp) -> Result<(), Lost> {
+    let (none, selection) = (x11rb::NONE, server.atoms.CLIPBOARD);
+    server.conn.set_selection_owner(none, selection, since)?;
+    Ok(())
 }
 
 /// Writes bytes into a requestor's property.

@@ -105,6 +105,7 @@ impl Worker {
 
     /// Works until the handle is dropped.
     pub(super) fn run(mut self) {
+        super::super::give_way();
         match self.work() {
             // The connection closes, and the server takes the selection away from our window.
             Ok(Closed) => {}
@@ -195,6 +196,8 @@ impl Worker {
                 if is_ours {
                     if let Some(claim) = self.claim.take_if(|claim| claim.is_sent) {
                         self.serve.own(claim.formats, e.selection_timestamp);
+                    } else if self.claim.is_none() {
+                        self.serve.own_unclaimed(server, e.selection_timestamp)?;
                     }
                 } else {
                     self.serve.lose();
@@ -310,3 +313,6 @@ impl Server {
         Ok(words.unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,7 +133,7 @@ fn old_names_of_text_have_the_old_encoding() {
 #[test]
 fn a_slow_reader_gets_all_and_one_that_does_not_read_is_given_up() {
     let mut pipes = pipes();
-    let data: Arc<[u8]> = (0..300_000_u32).map(|i| (i / 7) as u8).collect();
+    let data: Arc<[u8]> = (0..200_000_u32).map(|i| (i / 7) as u8).collect();
     let (id, slow) = paste(&mut pipes, text(), Nanos::ZERO);
     let (other, lazy) = paste(&mut pipes, text(), Nanos::ZERO);
     for id in [id, other] {
@@ -146,10 +146,11 @@ fn a_slow_reader_gets_all_and_one_that_does_not_read_is_given_up() {
         assert_eq!(turn(&mut pipes, now), []);
         let count = rustix::io::read(&slow, &mut *buffer).unwrap();
         got.extend_from_slice(&buffer[..count]);
-        // Longer by far than anybody may do nothing.
-        now = now + Nanos::from_millis(3_000);
+        // In all, longer than anybody may do nothing.
+        now = now + Nanos::from_millis(1_050);
     }
     turn(&mut pipes, now);
+    assert!(now > Nanos::from_millis(10_000));
     assert!(got == *data);
     assert_eq!(rustix::io::read(&slow, &mut *buffer), Ok(0));
     assert_eq!(pipes.deadline(), None);
@@ -194,4 +195,42 @@ fn files_and_too_many_are_refused() {
     pipes.serve(text(), ours, Nanos::ZERO, &mut |event| panic!("{event:?}"));
     assert_eq!(rustix::io::read(&theirs, &mut [0; 8]), Ok(0));
     drop(readers);
+}
+
+#[test]
+fn a_reader_that_takes_a_piece_now_and_then_is_given_up_in_the_end() {
+    let mut pipes = Pipes::new(ClipboardLimits::new(1 << 20));
+    let (id, theirs) = paste(&mut pipes, text(), Nanos::ZERO);
+    pipes.supply(id, Some(vec![0; 1 << 20].into()), Nanos::ZERO);
+    let mut buffer = vec![0; PIECE_BYTES];
+    let mut now = Nanos::ZERO;
+    while pipes.deadline().is_some() {
+        assert!(now <= Nanos::from_millis(18_000), "it is served for ever");
+        assert_eq!(turn(&mut pipes, now), []);
+        rustix::io::read(&theirs, &mut *buffer).unwrap();
+        now = now + Nanos::from_millis(9_000);
+    }
+}
+
+#[test]
+fn what_is_held_for_readers_is_limited_in_all() {
+    let mut pipes = pipes();
+    let full = || -> Arc<[u8]> { vec![0; MAX_BYTES].into() };
+    let shared = full();
+    let supply = |pipes: &mut Pipes, data: Arc<[u8]>| {
+        let (id, theirs) = paste(pipes, text(), Nanos::ZERO);
+        pipes.supply(id, Some(data), Nanos::ZERO);
+        turn(pipes, Nanos::ZERO);
+        theirs
+    };
+    let lazy = [(); 3].map(|()| supply(&mut pipes, Arc::clone(&shared)));
+    let last = supply(&mut pipes, full());
+    // The pipe is closed with nothing in it.
+    let refused = supply(&mut pipes, vec![0; 1].into());
+    assert_eq!(rustix::io::read(&refused, &mut [0; 8]), Ok(0));
+    drop(last);
+    turn(&mut pipes, Nanos::ZERO);
+    let served = supply(&mut pipes, vec![0; 1].into());
+    assert_eq!(rustix::io::read(&served, &mut [0; 8]), Ok(1));
+    drop(lazy);
 }
