@@ -157,15 +157,6 @@ impl Bridge {
         }
     }
 
-    /// Changes what is let through. What the other side has been told of and may not have any more is taken back.
-    pub fn set_policy(&mut self, policy: ClipboardPolicy, now: Nanos, actions: &mut Vec<Action>) {
-        self.policy = policy;
-        if !self.may_publish() {
-            self.take_back(actions);
-        }
-        self.publish(now, actions);
-    }
-
     /// The window has the focus.
     pub fn focused(&mut self, now: Nanos, actions: &mut Vec<Action>) {
         self.had_focus = true;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use clock::{Clock as _, MonotonicClock, Nanos};
 use spice::agent::AgentEvent;
 use spice::transport::Handle;
-use window::clipboard::{Clipboard, ClipboardEvent, ClipboardLimits, ClipboardSink};
+use window::clipboard::{Clipboard, ClipboardEvent, ClipboardLimits, ClipboardSink, give_way};
 use window::{Window, WindowError};
 
 use super::{Action, Bridge, ClipboardPolicy};
@@ -24,7 +24,6 @@ enum Letter {
     Focused,
     Connected(Handle),
     Disconnected,
-    Policy(ClipboardPolicy),
 }
 
 #[derive(Default)]
@@ -137,11 +136,6 @@ impl ClipboardHandle {
     pub fn disconnected(&self) {
         self.0.push(Letter::Disconnected);
     }
-
-    /// The user has changed what may be copied where.
-    pub fn set_policy(&self, policy: ClipboardPolicy) {
-        self.0.push(Letter::Policy(policy));
-    }
 }
 
 /// The clipboard of host and guest, on a thread of its own (`clipboard-vm`). Dropping it ends the thread and gives up
@@ -220,6 +214,7 @@ struct Runner<M> {
 
 impl<M: FnMut(String)> Runner<M> {
     fn run(&mut self, mailbox: &Mailbox) {
+        give_way();
         let mut actions = Vec::new();
         while let Some(letter) = mailbox.pop(self.bridge.deadline()) {
             let now = MonotonicClock.now();
@@ -251,7 +246,6 @@ impl<M: FnMut(String)> Runner<M> {
                 bridge.agent_lost(actions);
                 self.session = None;
             }
-            Letter::Policy(policy) => bridge.set_policy(policy, now, actions),
         }
     }
 
@@ -352,6 +346,31 @@ mod tests {
         // The thread has ended and the clipboard with it; nothing is in anybody's way.
         assert!(noted.recv_timeout(LIMIT).is_err());
         sink(ClipboardEvent::Cleared);
+    }
+
+    #[test]
+    fn the_thread_gives_way_to_others() {
+        let nice = || {
+            let thread = Some(rustix::thread::gettid());
+            rustix::process::getpriority_process(thread).unwrap()
+        };
+        let (notes, noted) = channel();
+        let open = |_| Ok(Box::new(Noted(channel().0)) as Box<dyn Clipboard>);
+        let message = move |_| notes.send(nice()).unwrap();
+        let policy = ClipboardPolicy {
+            to_vm: true,
+            to_local: true,
+            max_bytes: 1000,
+        };
+        let thread = ClipboardThread::start_with(open, policy, message).unwrap();
+        let too_large = GuestEvent::TooLarge {
+            size: 2000,
+            limit: 1000,
+            is_from_guest: true,
+        };
+        thread.handle().spice(AgentEvent::Clipboard(too_large));
+        let lowered = (nice() + 10).min(19);
+        assert_eq!(noted.recv_timeout(LIMIT).unwrap(), lowered);
     }
 
     #[test]
