@@ -3,11 +3,11 @@
 mod inbox;
 mod life;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use clock::Nanos;
-use spice::inputs::Locks;
+use spice::inputs::{HeldButtons, Locks};
 use spice::session::ChannelState;
 use spice::transport::{Address, Client, Handle, Report};
 use spice::{ChannelKind, Command, Event, MouseModes, Password, SessionOptions};
@@ -62,6 +62,8 @@ pub struct Machine {
     shows_display: bool,
     /// The server gives no picture.
     lacks_display: bool,
+    /// Buttons that the last session left down; written by its thread before its end is told.
+    held_buttons: Arc<Mutex<HeldButtons>>,
     /// What the console was told last.
     missing: Option<String>,
 }
@@ -103,6 +105,7 @@ impl Machine {
             inbox: Inbox::default(),
             shows_display: false,
             lacks_display: false,
+            held_buttons: Arc::default(),
             missing: None,
         }))
     }
@@ -227,6 +230,10 @@ impl Machine {
             password: self.password.clone(),
             display: self.shows_display,
             max_clipboard: self.max_clipboard,
+            held_buttons: *self
+                .held_buttons
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
             ..SessionOptions::default()
         };
         tracing::debug!("SPICE: connecting to {}", self.address);
@@ -236,8 +243,12 @@ impl Machine {
         let beginning = Arc::new(Mutex::new(()));
         let begun = Arc::clone(&beginning);
         let held = beginning.lock();
+        let held_buttons = Arc::clone(&self.held_buttons);
         let report = move |report: Report<'_>| {
             drop(begun.lock());
+            if let Report::Event(Event::HeldButtons(buttons)) = &report {
+                *held_buttons.lock().unwrap_or_else(PoisonError::into_inner) = *buttons;
+            }
             if let Report::Event(Event::Name(name)) = &report
                 && !std::mem::replace(&mut is_named, true)
             {

@@ -49,7 +49,7 @@ const SMALL_MESSAGE_BYTES: usize = 64 << 10;
 pub enum AgentEvent {
     /// An agent runs; what it can do is not known yet.
     Connected,
-    /// What the agent can do.
+    /// What the agent can do; said as often as the agent says it, changed or not.
     Capabilities(AgentCapabilities),
     /// The agent is gone, and with it all grabs and transfers.
     Disconnected,
@@ -84,6 +84,15 @@ pub(crate) struct Agent {
     max_clipboard: usize,
     /// What the agent says is the most that it takes.
     agents_limit: usize,
+    /// What was said of it already: a guest must not be able to fill our log.
+    warned: Warned,
+}
+
+/// Warnings that come once a session.
+#[derive(Debug, Clone, Copy, Default)]
+struct Warned {
+    nonsense: bool,
+    dropped: bool,
 }
 
 /// Where events go.
@@ -103,6 +112,7 @@ impl Agent {
             files: Files::default(),
             max_clipboard,
             agents_limit: usize::MAX,
+            warned: Warned::default(),
         }
     }
 
@@ -114,6 +124,7 @@ impl Agent {
         *self = Self {
             is_connected: true,
             tokens: tokens.unwrap_or(self.tokens),
+            warned: self.warned,
             ..Self::new(self.max_clipboard)
         };
         sink(AgentEvent::Connected);
@@ -125,12 +136,13 @@ impl Agent {
         if !self.is_connected {
             return;
         }
-        let tokens = self.tokens;
+        let (tokens, warned) = (self.tokens, self.warned);
         if let Some(request) = self.requests.take_ours() {
             sink(AgentEvent::Clipboard(request.into_unavailable()));
         }
         *self = Self {
             tokens,
+            warned,
             ..Self::new(self.max_clipboard)
         };
         sink(AgentEvent::Disconnected);
@@ -180,8 +192,12 @@ impl Agent {
             match self.assembler.next(&mut data, limit) {
                 Piece::More => {}
                 Piece::Nonsense => {
-                    tracing::warn!("the guest agent's messages make no sense; they are ignored");
                     self.is_broken = true;
+                    if !std::mem::replace(&mut self.warned.nonsense, true) {
+                        tracing::warn!(
+                            "the guest agent's messages make no sense; they are ignored"
+                        );
+                    }
                 }
                 Piece::TooLarge { kind, size } => {
                     if kind == message::CLIPBOARD {
@@ -230,9 +246,9 @@ impl Agent {
                 if wants_answer {
                     self.announce(false, out);
                 }
-                if self.capabilities.replace(capabilities) != Some(capabilities) {
-                    sink(AgentEvent::Capabilities(capabilities));
-                }
+                self.capabilities = Some(capabilities);
+                // Also if it is nothing new: who has taken the agent for gone waits for this.
+                sink(AgentEvent::Capabilities(capabilities));
             }
             message::CLIPBOARD => self.clipboard_data(body, sink)?,
             message::CLIPBOARD_GRAB => {
@@ -344,8 +360,9 @@ impl Agent {
             head.put_u32(selection);
         }
         words.iter().for_each(|word| head.put_u32(*word));
-        if !self.queue.push(kind, head, data) {
-            tracing::warn!(kind, "the guest agent does not read; a message is dropped");
+        if !self.queue.push(kind, head, data) && !std::mem::replace(&mut self.warned.dropped, true)
+        {
+            tracing::warn!(kind, "the guest agent does not read; messages are dropped");
         }
     }
 

@@ -196,46 +196,78 @@ enum Pending {
     },
 }
 
+/// Mouse buttons that the server may hold down: those that are pressed, and those whose release was not written yet.
+///
+/// A server releases keys when a client goes, but not buttons. What a session leaves behind
+/// ([`crate::Event::HeldButtons`]) the next one is given ([`crate::SessionOptions::held_buttons`]), and releases it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeldButtons(u16);
+
 /// What is pressed, and what motion is under way.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
     keys: KeySet,
     buttons: u16,
-    /// Buttons that were down when the channel was lost: the server does not release them by itself.
-    lost_buttons: u16,
+    /// Outlives the channel.
+    held: HeldButtons,
     pending: Pending,
     outstanding: u32,
     last_motion: Option<Instant>,
     /// When the window was last known to move: a message into an idle window, or an acknowledgement.
     last_progress: Option<Instant>,
+    /// A server that acknowledges nothing is reported once.
+    has_warned: bool,
 }
 
 impl Inputs {
+    pub(crate) fn new(held: HeldButtons) -> Self {
+        Self {
+            held,
+            ..Self::default()
+        }
+    }
+
     /// The channel is open, afresh.
-    pub(crate) fn opened(&mut self, out: &mut Output) {
-        let lost = std::mem::take(&mut self.lost_buttons);
+    pub(crate) fn opened(&self, out: &mut Output) {
         for button in MouseButton::ALL {
-            if lost & button.mask() != 0 {
+            if self.held.0 & button.mask() != 0 {
                 release(out, button.id(), 0);
             }
         }
     }
 
+    /// All messages have been written: the server knows what is down.
+    pub(crate) fn drained(&mut self) {
+        self.held = HeldButtons(self.buttons);
+    }
+
+    /// The buttons to be released by whoever opens the channel next.
+    pub(crate) fn held(&self) -> HeldButtons {
+        self.held
+    }
+
     /// The channel is gone: the server releases the keys, and forgets the motion.
     pub(crate) fn lost(&mut self) {
-        let lost_buttons = self.lost_buttons | self.buttons;
         *self = Self {
-            lost_buttons,
-            ..Self::default()
+            has_warned: self.has_warned,
+            ..Self::new(self.held)
         };
     }
 
-    /// Presses or releases a key. A key pressed twice, or released without having been pressed, sends nothing.
-    pub(crate) fn key(&mut self, key: Scancode, is_pressed: bool, now: Instant, out: &mut Output) {
-        if self.keys.set(key, is_pressed) {
+    /// Presses or releases a key. A key pressed twice, or released without having been pressed, sends nothing: false.
+    pub(crate) fn key(
+        &mut self,
+        key: Scancode,
+        is_pressed: bool,
+        now: Instant,
+        out: &mut Output,
+    ) -> bool {
+        let is_new = self.keys.set(key, is_pressed);
+        if is_new {
             self.flush(now, out);
             put_key(out, key, is_pressed);
         }
+        is_new
     }
 
     pub(crate) fn button(
@@ -250,6 +282,7 @@ impl Inputs {
         }
         self.flush(now, out);
         self.buttons ^= button.mask();
+        self.held.0 |= self.buttons;
         match is_pressed {
             true => press(out, button.id(), self.buttons),
             false => release(out, button.id(), self.buttons),
@@ -335,7 +368,9 @@ impl Inputs {
                 .last_progress
                 .is_some_and(|at| now.saturating_duration_since(at) >= ACK_TIMEOUT);
         if stuck {
-            tracing::warn!("no motion was acknowledged for two seconds; counting afresh");
+            if !std::mem::replace(&mut self.has_warned, true) {
+                tracing::warn!("no motion was acknowledged for two seconds; counting afresh");
+            }
             self.outstanding = 0;
         }
         let is_soon = self

@@ -4,6 +4,7 @@ mod channel;
 mod commands;
 mod events;
 mod state;
+mod watchdog;
 
 use std::{
     collections::VecDeque,
@@ -124,7 +125,12 @@ impl Session {
         if channel.is_open() {
             // What was held back because the server did not read.
             match id.kind {
-                ChannelKind::Inputs => state.inputs.tick(now, &mut channel.out),
+                ChannelKind::Inputs => {
+                    if channel.out.pending().is_empty() {
+                        state.inputs.drained();
+                    }
+                    state.inputs.tick(now, &mut channel.out);
+                }
                 ChannelKind::Main => {
                     let mut sink = |event| sink(Event::Agent(event));
                     state.agent.pump(&mut channel.out, &mut sink);
@@ -205,7 +211,7 @@ impl Session {
                         self.ready_by = Some(now + READY_TIMEOUT);
                     }
                     let out = &mut channel.out;
-                    self.state.opened(id.kind, capabilities.channel, out);
+                    self.state.opened(id.kind, capabilities.channel, now, out);
                     sink(Event::Channel {
                         kind: id.kind,
                         state: ChannelState::Open,
@@ -219,7 +225,8 @@ impl Session {
         let Channel { framing, out, .. } = channel;
         let result = self.state.receive(id.kind, framing, out, input, now, sink);
         match result {
-            Ok(()) => {}
+            Ok(()) if id.kind == ChannelKind::Display => {}
+            Ok(()) => self.look_after_display(now, sink),
             Err(error) if id.kind == ChannelKind::Main => {
                 self.finish(Ended::Broken(Broken::Protocol(error)), sink);
             }
@@ -229,6 +236,26 @@ impl Session {
                 self.lost(index, now, sink);
             }
         }
+    }
+
+    /// Another channel has just shown that the server lives: opens DISPLAY again if it has fallen silent.
+    fn look_after_display(&mut self, now: Instant, sink: &mut Sink<'_>) {
+        if self.main_lost.is_some() || self.closing.is_some() || !self.state.watchdog.is_due(now) {
+            return;
+        }
+        let Some((channel, state)) = self.open_parts(ChannelKind::Display) else {
+            return;
+        };
+        let id = channel.id;
+        tracing::debug!(channel = %id, "silent although a key was pressed; opened again");
+        channel.reopen(now);
+        state.watchdog.spend();
+        state.lost(id.kind, sink);
+        self.actions.push_back(Action::Close(id));
+        sink(Event::Channel {
+            kind: id.kind,
+            state: ChannelState::Lost,
+        });
     }
 
     /// When [`Session::tick`] is to be called next.
@@ -487,6 +514,7 @@ impl Session {
             }
             channel.reset(Stage::Idle);
         }
+        sink(Event::HeldButtons(self.state.inputs.held()));
         sink(Event::Ended(ended));
     }
 

@@ -14,7 +14,7 @@ use machine::Machine;
 use spice::{
     ChannelKind, Command, Event, LinkError, Password, Screen, SessionOptions,
     display::DisplayEvent,
-    inputs::{MouseButton, Scancode, Wheel},
+    inputs::{HeldButtons, MouseButton, Scancode, Wheel},
     session::ChannelState,
     transport::{Address, Client, Outcome, Report, Retry},
 };
@@ -32,6 +32,7 @@ enum Seen {
     /// The picture after a change: its size and whether it has any light.
     Screen(u32, u32, bool),
     Marked,
+    HeldButtons(HeldButtons),
     Finished(String, Retry),
 }
 
@@ -55,6 +56,7 @@ impl Connection {
                     Event::Ready => Seen::Ready,
                     Event::Uuid(uuid) => Seen::Uuid(uuid),
                     Event::Name(name) => Seen::Name(name),
+                    Event::HeldButtons(held) => Seen::HeldButtons(held),
                     Event::Channel { kind, state } => Seen::Channel(kind, state),
                     Event::Display(DisplayEvent::Marked) => Seen::Marked,
                     Event::Display(event) => {
@@ -102,6 +104,13 @@ impl Connection {
         self.wait(&format!("{wanted:?}"), |seen| {
             matches!(seen, Seen::Channel(kind, ChannelState::Open) if *kind == wanted).then_some(())
         });
+    }
+
+    fn wait_held_buttons(&mut self) -> HeldButtons {
+        self.wait("held buttons", |seen| match seen {
+            Seen::HeldButtons(held) => Some(*held),
+            _ => None,
+        })
     }
 
     fn wait_finished(&mut self) -> (String, Retry) {
@@ -313,6 +322,35 @@ fn the_loser_of_two_clients_is_told_and_does_not_fight_back() {
     );
     second.send(Command::Close);
     assert_eq!(second.wait_finished().0, "Closed");
+}
+
+#[test]
+fn a_button_down_when_another_client_takes_over_is_left_to_the_next_session() {
+    let Some(machine) = Machine::start(UNTICKETED, STD) else {
+        return;
+    };
+    let options = SessionOptions {
+        display: false,
+        ..SessionOptions::default()
+    };
+    let mut first = Connection::new(machine.address(), options.clone());
+    first.wait_open(ChannelKind::Inputs);
+    first.send(Command::Button {
+        button: MouseButton::Left,
+        is_pressed: true,
+    });
+    let mut second = Connection::new(machine.address(), options.clone());
+    second.wait_open(ChannelKind::Inputs);
+    let held_buttons = first.wait_held_buttons();
+    assert_ne!(held_buttons, HeldButtons::default());
+    let options = SessionOptions {
+        held_buttons,
+        ..options
+    };
+    let mut third = Connection::new(machine.address(), options);
+    third.wait_open(ChannelKind::Inputs);
+    third.send(Command::Close);
+    assert_eq!(third.wait_held_buttons(), HeldButtons::default());
 }
 
 #[test]

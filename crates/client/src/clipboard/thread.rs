@@ -176,6 +176,7 @@ impl ClipboardThread {
             bridge: Bridge::new(policy),
             clipboard,
             session: None,
+            has_warned: false,
             messages,
         };
         let thread = std::thread::Builder::new()
@@ -209,6 +210,7 @@ struct Runner<M> {
     bridge: Bridge,
     clipboard: Box<dyn Clipboard>,
     session: Option<Handle>,
+    has_warned: bool,
     messages: M,
 }
 
@@ -234,7 +236,10 @@ impl<M: FnMut(String)> Runner<M> {
             Letter::Local(event) => bridge.local(event, now, actions),
             Letter::Agent(event) => bridge.agent(event, now, actions),
             Letter::AgentOverrun => {
-                tracing::warn!("the guest agent sends more than can be handled; it is ignored");
+                // Once: a guest must not be able to fill our log.
+                if !std::mem::replace(&mut self.has_warned, true) {
+                    tracing::warn!("the guest agent sends more than can be handled; it is ignored");
+                }
                 bridge.agent_lost(actions);
             }
             Letter::Focused => bridge.focused(now, actions),
@@ -258,7 +263,7 @@ impl<M: FnMut(String)> Runner<M> {
             Action::Supply { id, data } => self.clipboard.supply(id, data),
             Action::Spice(command) => {
                 if let Some(Err(error)) = self.session.as_ref().map(|s| s.send(command)) {
-                    tracing::warn!(%error, "the clipboard");
+                    tracing::debug!(%error, "the clipboard");
                 }
             }
             Action::Message(text) => (self.messages)(text),

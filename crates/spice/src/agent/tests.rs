@@ -344,6 +344,69 @@ fn a_file_goes_over_in_pieces_of_its_announced_size() {
     }
 }
 
+#[test]
+fn every_announcement_is_passed_on_even_if_it_says_nothing_new() {
+    let mut talk = Talk::connected();
+    for _ in 0..2 {
+        talk.receive(&agent_message(6, &hex("00000000 60000000")));
+    }
+    let capabilities = AgentEvent::Capabilities(AgentCapabilities::from_word(0x60));
+    assert!(talk.events.iter().all(|event| *event == capabilities));
+    assert_eq!(talk.events.len(), 2);
+}
+
+/// Counts what is logged at the level "info" and above.
+struct Log(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+fn lines_logged(act: impl FnOnce()) -> usize {
+    let count = std::sync::Arc::default();
+    tracing::subscriber::with_default(Log(std::sync::Arc::clone(&count)), act);
+    count.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+#[test]
+fn a_guest_that_asks_and_does_not_read_is_logged_once() {
+    let lines = lines_logged(|| {
+        let mut talk = Talk::connected();
+        // Without tokens all refusals stay in the queue, until it is full.
+        talk.agent.set_tokens(0);
+        for _ in 0..20_000 {
+            talk.receive(&agent_message(8, &hex("00000000 63000000")));
+        }
+    });
+    assert_eq!(lines, 1);
+}
+
+#[test]
+fn an_agent_that_comes_again_and_again_with_nonsense_is_logged_once() {
+    let lines = lines_logged(|| {
+        let mut talk = Talk::connected();
+        for _ in 0..3 {
+            talk.receive(&[9; 40]);
+            talk.act(|agent, _, out, sink| agent.connected(None, out, sink));
+            talk.act(|agent, _, _, sink| agent.disconnected(sink));
+            talk.act(|agent, _, out, sink| agent.connected(None, out, sink));
+        }
+    });
+    assert_eq!(lines, 1);
+}
+
 impl Agent {
     fn assembler_bytes(&self) -> usize {
         self.assembler.buffered()

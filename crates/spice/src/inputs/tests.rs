@@ -120,6 +120,13 @@ fn buttons_lost_with_the_channel_are_released_when_it_is_back() {
     inputs.opened(&mut out);
     assert_eq!(out.pending(), hex("7200 03000000 01 0000"));
     out.advance(usize::MAX);
+    // Lost before that was written: once more.
+    inputs.lost();
+    inputs.opened(&mut out);
+    assert_eq!(out.pending(), hex("7200 03000000 01 0000"));
+    out.advance(usize::MAX);
+    inputs.drained();
+    inputs.lost();
     inputs.opened(&mut out);
     inputs.release_all(now, &mut out);
     assert!(out.pending().is_empty());

@@ -121,6 +121,14 @@ impl Channel {
         self.reset(stage);
     }
 
+    /// Waits a moment, so that the server sees the old connection's end, and opens again; this is no loss.
+    pub(super) fn reopen(&mut self, now: Instant) {
+        let [moment, ..] = REOPEN_AFTER;
+        self.reset(Stage::Waiting {
+            until: now + moment,
+        });
+    }
+
     /// Looks whether something new waits to be written.
     pub(super) fn note_output(&mut self, now: Instant) {
         if self.out.pending().is_empty() {

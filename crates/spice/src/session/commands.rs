@@ -50,7 +50,12 @@ impl Session {
         let out = &mut channel.out;
         let mode = state.mouse_mode();
         match command {
-            Command::Key { key, is_pressed } => state.inputs.key(key, is_pressed, now, out),
+            Command::Key { key, is_pressed } => {
+                let is_new = state.inputs.key(key, is_pressed, now, out);
+                if is_new && is_pressed {
+                    state.watchdog.pressed(now);
+                }
+            }
             Command::Motion { dx, dy } if mode == Some(MouseMode::Relative) => {
                 state.inputs.motion(dx, dy, now, out);
             }

@@ -10,7 +10,7 @@ use crate::{
     cursor::CursorEvent,
     display::DisplayEvent,
     framing::ChannelError,
-    inputs::{Locks, MouseButton, Scancode, Wheel},
+    inputs::{HeldButtons, Locks, MouseButton, Scancode, Wheel},
     link::ChannelKind,
     main_channel::{MouseMode, MouseModes},
 };
@@ -31,6 +31,8 @@ pub struct SessionOptions {
     pub record: bool,
     /// The most that the clipboard carries in either direction, in bytes.
     pub max_clipboard: usize,
+    /// What the session before left behind, as [`Event::HeldButtons`] said; it is released first of all.
+    pub held_buttons: HeldButtons,
 }
 
 impl Default for SessionOptions {
@@ -41,6 +43,7 @@ impl Default for SessionOptions {
             playback: false,
             record: false,
             max_clipboard: DEFAULT_MAX_CLIPBOARD_BYTES,
+            held_buttons: HeldButtons::default(),
         }
     }
 }
@@ -83,6 +86,8 @@ pub enum Event<'a> {
         /// Without control characters, at most 1 KiB.
         text: String,
     },
+    /// Right before the end: the buttons that the server may still hold down, for the next session's options.
+    HeldButtons(HeldButtons),
     /// The session is over. The last event.
     Ended(Ended),
 }

@@ -11,7 +11,10 @@ use crate::{
     inputs::{Inputs, InputsMessage},
     link::{ChannelId, ChannelKind},
     main_channel::{self, Init, MainMessage, MouseMode, MouseModes},
-    session::events::{Event, SessionOptions},
+    session::{
+        events::{Event, SessionOptions},
+        watchdog::Watchdog,
+    },
     wire::Malformed,
 };
 
@@ -36,6 +39,7 @@ pub(super) struct State {
     playback: Playback,
     pub(super) record: Record,
     pub(super) agent: Agent,
+    pub(super) watchdog: Watchdog,
     unknown: Vec<(ChannelKind, u16)>,
 }
 
@@ -47,20 +51,30 @@ impl State {
             has_new_list: false,
             mouse: None,
             wanted_mode: MouseMode::Relative,
-            inputs: Inputs::default(),
+            inputs: Inputs::new(options.held_buttons),
             display: Display::default(),
             cursor: Cursor::default(),
             playback: Playback::default(),
             record: Record::default(),
             agent: Agent::new(options.max_clipboard),
+            watchdog: Watchdog::default(),
             unknown: Vec::new(),
         }
     }
 
     /// The link stands: what the channel is told first.
-    pub(super) fn opened(&mut self, kind: ChannelKind, capabilities: u32, out: &mut Output) {
+    pub(super) fn opened(
+        &mut self,
+        kind: ChannelKind,
+        capabilities: u32,
+        now: Instant,
+        out: &mut Output,
+    ) {
         match kind {
-            ChannelKind::Display => display::start(capabilities, out),
+            ChannelKind::Display => {
+                self.watchdog.opened(now);
+                display::start(capabilities, out);
+            }
             ChannelKind::Inputs => self.inputs.opened(out),
             _ => {}
         }
@@ -71,6 +85,7 @@ impl State {
         match kind {
             ChannelKind::Inputs => self.inputs.lost(),
             ChannelKind::Display => {
+                self.watchdog.closed();
                 if std::mem::take(&mut self.display).has_picture() {
                     sink(Event::Display(DisplayEvent::Destroyed));
                 }
@@ -106,6 +121,9 @@ impl State {
         now: Instant,
         sink: &mut Sink<'_>,
     ) -> Result<(), ChannelError> {
+        if channel == ChannelKind::Display {
+            self.watchdog.heard(now);
+        }
         while let Some((kind, payload)) = framing.next(&mut input, out)? {
             if kind < FIRST_CHANNEL_TYPE {
                 match framing::common(kind, payload, out)? {

@@ -5,7 +5,7 @@ use rsa::{RsaPrivateKey, pkcs8::EncodePublicKey};
 use super::*;
 use crate::{
     ChannelError, MouseMode, Password,
-    inputs::{MouseButton, Scancode},
+    inputs::{HeldButtons, MouseButton, Scancode},
     wire::{Put, hex},
 };
 
@@ -61,16 +61,20 @@ impl Talk {
     /// A session with MAIN, INPUTS, DISPLAY and CURSOR open, and nothing left to say.
     fn open() -> Self {
         let mut talk = Self::new(SessionOptions::default());
-        talk.start();
-        for action in talk.actions() {
-            let Action::Open(id) = action else {
-                panic!("{action:?}");
-            };
-            talk.link(id, OK);
-        }
+        talk.open_all();
         talk.write_all();
         talk.events.clear();
         talk
+    }
+
+    fn open_all(&mut self) {
+        self.start();
+        for action in self.actions() {
+            let Action::Open(id) = action else {
+                panic!("{action:?}");
+            };
+            self.link(id, OK);
+        }
     }
 
     /// Up to the channel list, which has all kinds.
@@ -434,4 +438,151 @@ fn the_display_is_closed_and_opened_by_command() {
     assert!(talk.actions().is_empty());
     talk.command(Command::ShowDisplay(true));
     assert_eq!(talk.actions(), [DISPLAY, cursor].map(Action::Open));
+}
+
+/// What a session that is not there any more left behind.
+fn next_options(ended: Session, now: Instant) -> SessionOptions {
+    let mut held_buttons = HeldButtons::default();
+    let mut session = ended;
+    let mut sink = |event: Event<'_>| {
+        if let Event::HeldButtons(held) = event {
+            held_buttons = held;
+        }
+    };
+    session.closed(ChannelId::MAIN, now, &mut sink);
+    session.tick(now + TOGETHER, &mut sink);
+    assert!(session.ended().is_some());
+    SessionOptions {
+        held_buttons,
+        ..SessionOptions::default()
+    }
+}
+
+fn left(is_pressed: bool) -> Command {
+    Command::Button {
+        button: MouseButton::Left,
+        is_pressed,
+    }
+}
+
+#[test]
+fn buttons_that_were_down_in_a_lost_session_are_released_by_the_next() {
+    let mut talk = Talk::open();
+    talk.command(left(true));
+    talk.write_all();
+    let mut options = next_options(talk.session, talk.now);
+    // A session that does not even reach the server hands them on.
+    options = next_options(Session::new(options, talk.now), talk.now);
+    let mut talk = Talk::new(options);
+    talk.open_all();
+    assert!(
+        talk.session
+            .output(INPUTS)
+            .ends_with(&hex("7200 03000000 01 0000"))
+    );
+    // Once.
+    talk.write_all();
+    let mut talk = Talk::new(next_options(talk.session, talk.now));
+    talk.open_all();
+    assert!(!talk.session.output(INPUTS).ends_with(&hex("01 0000")));
+}
+
+#[test]
+fn a_button_whose_release_the_server_never_took_counts_as_down() {
+    let mut talk = Talk::open();
+    talk.command(left(true));
+    talk.write_all();
+    talk.command(left(false));
+    let mut talk = Talk::new(next_options(talk.session, talk.now));
+    talk.open_all();
+    assert!(
+        talk.session
+            .output(INPUTS)
+            .ends_with(&hex("7200 03000000 01 0000"))
+    );
+}
+
+impl Talk {
+    /// Presses and releases a key.
+    fn tap(&mut self) {
+        let key = Scancode::new(0x1e, false).unwrap();
+        for is_pressed in [true, false] {
+            self.command(Command::Key { key, is_pressed });
+        }
+        self.write_all();
+    }
+
+    /// The server says something on a channel: here that it does nothing, by MARK and KEY_MODIFIERS.
+    fn hear(&mut self, id: ChannelId) {
+        match id.kind {
+            ChannelKind::Display => self.receive(id, &message(102, "")),
+            _ => self.receive(id, &message(102, "0000")),
+        }
+    }
+
+    fn is_reopened(&mut self) -> bool {
+        if self.actions() != [Action::Close(DISPLAY)] {
+            return false;
+        }
+        self.wait(Duration::from_millis(100));
+        assert_eq!(self.actions(), [Action::Open(DISPLAY)]);
+        self.link(DISPLAY, OK);
+        self.write_all();
+        true
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_picture_silent_for_ten_seconds_after_a_key_is_opened_again_if_the_server_lives() {
+    let mut talk = Talk::open();
+    talk.wait(60 * SECOND);
+    talk.tap();
+    talk.wait(9 * SECOND);
+    talk.tap();
+    talk.hear(INPUTS);
+    assert!(!talk.is_reopened());
+    talk.wait(2 * SECOND);
+    // The whole server may be stopped.
+    assert!(!talk.is_reopened());
+    talk.hear(INPUTS);
+    assert!(talk.is_reopened());
+}
+
+#[test]
+fn a_picture_is_not_opened_again_without_a_key_or_while_it_moves() {
+    let mut talk = Talk::open();
+    talk.wait(60 * SECOND);
+    talk.hear(INPUTS);
+    assert!(!talk.is_reopened());
+    talk.tap();
+    talk.wait(5 * SECOND);
+    talk.hear(DISPLAY);
+    talk.wait(60 * SECOND);
+    talk.hear(INPUTS);
+    assert!(!talk.is_reopened());
+}
+
+#[test]
+fn a_static_picture_is_opened_again_once_however_much_is_typed() {
+    let mut talk = Talk::open();
+    let mut reopened = 0;
+    for _ in 0..20 {
+        talk.tap();
+        talk.wait(10 * SECOND);
+        talk.hear(INPUTS);
+        if talk.is_reopened() {
+            reopened += 1;
+            // The same picture comes as at any start.
+            talk.hear(DISPLAY);
+        }
+    }
+    assert_eq!(reopened, 1);
+    // It moves, and falls silent again.
+    talk.hear(DISPLAY);
+    talk.tap();
+    talk.wait(10 * SECOND);
+    talk.hear(INPUTS);
+    assert!(talk.is_reopened());
 }
