@@ -4,10 +4,13 @@ use std::process::Command;
 
 use crate::run::step;
 
-/// What the tests start or load: X servers, compositors, software GL, a virtual machine, screenshots.
+/// What the tests start or load: X servers, compositors, software GL, a virtual machine, screenshots,
+/// and what builds a kernel module.
 const TEST_PACKAGES: &[&str] = &[
     "busybox-static",
+    "checkpolicy",
     "cpio",
+    "gcc-12",
     "grim",
     "imagemagick",
     "kmod",
@@ -19,10 +22,13 @@ const TEST_PACKAGES: &[&str] = &[
     "libxcb-shm0",
     "libxcb1",
     "libxkbcommon0",
+    "make",
     "mwm",
     "openbox",
     "openssl",
+    "pahole",
     "qemu-system-x86",
+    "sparse",
     "spice-vdagent",
     "sway",
     "twm",

@@ -2,16 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::packages;
 use crate::run::{cargo, has_program, step};
 
 #[derive(Args, Default)]
 pub(crate) struct Options {
+    /// Only this part.
+    part: Option<Part>,
     /// Only these crates (default: all).
     #[arg(long = "package", short = 'p')]
     packages: Vec<String>,
+}
+
+/// A part that is worth a name of its own.
+#[derive(Clone, Copy, ValueEnum)]
+enum Part {
+    /// The kernel module: built against Debian's kernels, and tried in a virtual machine of each.
+    KvmfrModule,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -28,7 +37,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         println!("(cargo-nextest is not installed: plain `cargo test`, no time limits)");
         command.arg("test").env("RUST_TEST_THREADS", "1");
     }
-    if options.packages.is_empty() {
+    if let Some(Part::KvmfrModule) = options.part {
+        command.args(["--package", "e2e", "--test", "kvmfr_module"]);
+    } else if options.packages.is_empty() {
         command.arg("--workspace");
     }
     for package in &options.packages {
@@ -38,7 +49,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let tests = step("tests", &mut command);
     report_skips(&skips);
     tests?;
-    if options.packages.is_empty() || options.packages.iter().any(|name| name == "lgmp") {
+    let is_all = options.packages.is_empty() && options.part.is_none();
+    if is_all || options.packages.iter().any(|name| name == "lgmp") {
         loom()?;
     }
     Ok(())

@@ -160,6 +160,7 @@ impl AgentGuest {
             modules: &["virtio_pci", "virtio_console", "uinput"],
             has_x: true,
             script: SCRIPT,
+            ..GuestSpec::default()
         };
         let Some(image) = GuestImage::build(&spec)? else {
             return Ok(None);

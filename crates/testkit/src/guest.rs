@@ -26,6 +26,8 @@ pub struct GuestSpec<'a> {
     pub programs: &'a [&'a Path],
     /// Further files or folders of this machine, and where they are in the guest.
     pub files: &'a [(&'a Path, &'a str)],
+    /// The kernel to boot instead of the newest of this machine's Debian; none of [`GuestSpec::modules`] fits it.
+    pub kernel: Option<&'a Path>,
     /// Kernel modules that are loaded first; those kept of the kernel's package are listed in `guest/kernel.rs`.
     pub modules: &'a [&'a str],
     /// Start an X server (`DISPLAY=:0`, 800 × 600), and wait until it is up.
@@ -64,8 +66,12 @@ impl GuestImage {
                 return Ok(None);
             }
         }
-        let Some(kernel) = Kernel::fetch()? else {
-            return Ok(None);
+        let kernel = match spec.kernel {
+            Some(image) => Kernel::without_modules(image),
+            None => match Kernel::fetch()? {
+                Some(kernel) => kernel,
+                None => return Ok(None),
+            },
         };
         let folder = tempfile::tempdir()?;
         let root = folder.path().join("root");

@@ -6,11 +6,13 @@
 #![deny(unsafe_code)]
 
 pub mod allocations;
+mod apt;
 pub mod compositor;
 pub mod golden;
 pub mod grab;
 pub mod guest;
 pub mod handmade;
+pub mod kernel_tree;
 pub mod machine;
 pub mod paint;
 pub mod played;

@@ -42,6 +42,8 @@ pub struct Hardware<'a> {
     pub uuid: Option<&'a str>,
     /// Further arguments for QEMU.
     pub arguments: &'a [&'a str],
+    /// Further words of the kernel's command line.
+    pub kernel_line: &'a str,
 }
 
 /// A SPICE server.
@@ -292,6 +294,7 @@ fn arguments(hardware: &Hardware<'_>, folder: &Path) -> anyhow::Result<Vec<OsStr
             // The PC's own keyboard follows the lights half a second late, and the server hears of both.
             append += " i8042.nokbd i8042.noaux";
         }
+        append += &format!(" {}", hardware.kernel_line);
         arguments.extend(["-append".into(), append.into()]);
     }
     arguments.extend(hardware.arguments.iter().map(OsString::from));

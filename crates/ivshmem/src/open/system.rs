@@ -70,7 +70,7 @@ impl System for Linux {
     }
 
     fn region_size(&self, fd: BorrowedFd<'_>) -> Result<u64, Errno> {
-        // Not by libc's `ioctl`, which cuts the answer to an `int` and so makes regions of 2 GiB look negative.
+        // The kernel cuts the answer to an `int`: from 2 GiB on an old module's looks negative, and ours fails.
         // SAFETY: the request takes no argument and touches no memory of ours.
         let size = unsafe { libc::syscall(libc::SYS_ioctl, fd.as_raw_fd(), GET_SIZE, 0_usize) };
         if size == -1 {

@@ -22,6 +22,7 @@ const MODULES: &[&str] = &[
 /// A kernel and modules for it.
 pub(super) struct Kernel {
     folder: PathBuf,
+    image: PathBuf,
 }
 
 impl Kernel {
@@ -54,12 +55,23 @@ impl Kernel {
                 return Err(error).with_context(|| format!("making {}", folder.display()));
             }
         }
-        Ok(Some(Self { folder }))
+        Ok(Some(Self {
+            image: folder.join("vmlinuz"),
+            folder,
+        }))
+    }
+
+    /// A kernel of the test's own.
+    pub(super) fn without_modules(image: &Path) -> Self {
+        Self {
+            image: image.to_owned(),
+            folder: PathBuf::new(),
+        }
     }
 
     /// What QEMU boots.
     pub(super) fn image(&self) -> PathBuf {
-        self.folder.join("vmlinuz")
+        self.image.clone()
     }
 
     /// The files of that module and of all that it needs, in the order of loading; none if it is built in.

@@ -1,0 +1,160 @@
+//! What happens when the module or a device is to go while somebody uses it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use ivshmem::{SharedMemory, Source};
+use rustix::io::Errno;
+
+use crate::importer::Importer;
+use crate::raw::{self, Window};
+use crate::{fails, file};
+
+const PAGE: usize = 4096;
+const DRIVER: &str = "/sys/bus/pci/drivers/kvmfr";
+/// What a device that may go takes at most, in a slow guest.
+const SOON: Duration = Duration::from_secs(20);
+
+/// The module cannot be unloaded while any of its things is held.
+pub(crate) fn module_stays(device: &Path) -> anyhow::Result<()> {
+    let open = file(device)?;
+    stays("an open device")?;
+    let window = Window::map(&open, 0, PAGE, true)?;
+    drop(open);
+    stays("a mapping")?;
+    let open = file(device)?;
+    let buffer = raw::create(&open, 1, 0, PAGE as u64)?;
+    drop((window, open));
+    stays("a buffer")?;
+    let window = Window::map(&buffer, 0, PAGE, true)?;
+    drop(buffer);
+    window.write(0, 1);
+    stays("a buffer's mapping")?;
+    let open = file(device)?;
+    let buffer = raw::create(&open, 1, 0, PAGE as u64)?;
+    let mut importer = Importer::new()?;
+    importer.attach(&buffer).context("attaching")?;
+    drop((window, open, buffer));
+    stays("a driver that is attached")?;
+    importer.tell("detach")?;
+    println!("the module stays while it is used");
+    Ok(())
+}
+
+fn stays(what: &str) -> anyhow::Result<()> {
+    let mut rmmod = Command::new("rmmod");
+    let rmmod = rmmod.arg("kvmfr").stderr(Stdio::null()).status()?;
+    ensure!(!rmmod.success(), "unloaded despite {what}");
+    ensure!(
+        Path::new("/sys/module/kvmfr").exists(),
+        "gone despite {what}"
+    );
+    Ok(())
+}
+
+/// A PCI device goes and comes back, with mappings and buffers alive.
+pub(crate) fn device_goes(device: &Path, address: &str) -> anyhow::Result<()> {
+    ivshmem::sigbus::install_handler()?;
+    let source = Source::KvmfrDevice(device.into());
+    let memory = SharedMemory::open(&source)?;
+    let buffer = raw::create(&memory, 1, PAGE as u64, 4 * PAGE as u64)?;
+    let mapped = SharedMemory::map_fd(buffer.try_clone()?)?;
+    let untouched = Window::map(&memory, 0, PAGE, true)?;
+    memory.as_slice().write(PAGE, &0xfeed_u64)?;
+    ensure!(mapped.as_slice().read::<u64>(0)? == 0xfeed, "a buffer");
+
+    write("unbind", address)?;
+    ensure!(!device.exists(), "the node is still there");
+    for (what, memory) in [("the device", &memory), ("the buffer", &mapped)] {
+        ensure!(!memory.is_faulted(), "faulted early: {what}");
+        memory.as_slice().read::<u64>(0)?;
+        ensure!(memory.is_faulted(), "no SIGBUS for {what}");
+    }
+    fails("a size", raw::size(&memory), Errno::NODEV)?;
+    fails(
+        "a buffer",
+        raw::create(&memory, 1, 0, PAGE as u64),
+        Errno::NODEV,
+    )?;
+    fails(
+        "a mapping",
+        Window::map(&memory, 0, PAGE, true),
+        Errno::NODEV,
+    )?;
+    fails(
+        "a buffer's mapping",
+        Window::map(&buffer, 0, PAGE, true),
+        Errno::NODEV,
+    )?;
+    let mut importer = Importer::new()?;
+    importer
+        .attach(&buffer)
+        .context("attaching to a dead buffer")?;
+    fails(
+        "a table of a dead buffer",
+        importer.tell("map"),
+        Errno::NODEV,
+    )?;
+    // Not "vmap": the kernel prints a stack trace whenever that fails, whoever is to blame.
+    raw::sync(&buffer, 3)?;
+    raw::sync(&buffer, 7)?;
+
+    // The same device again, while the dead one's things are still held.
+    write("bind", address)?;
+    let again = SharedMemory::open(&source)?;
+    ensure!(
+        again.as_slice().read::<u64>(PAGE)? == 0xfeed,
+        "the memory was kept"
+    );
+    fails("a size of the dead one", raw::size(&memory), Errno::NODEV)?;
+    drop((memory, mapped, untouched, buffer, importer));
+    ensure!(!again.is_faulted(), "the new one fell with the old one");
+    again.as_slice().write(PAGE, &0xbeef_u64)?;
+    waits_for_drivers(&again, address)?;
+    drop(again);
+    println!("devices go and come");
+    Ok(())
+}
+
+/// A device whose pages a driver has cannot go before that lets them go.
+fn waits_for_drivers(memory: &SharedMemory, address: &str) -> anyhow::Result<()> {
+    for (take, give) in [("map", "unmap"), ("vmap", "vunmap")] {
+        let again = SharedMemory::open(&Source::parse("kvmfr0")?)?;
+        let buffer = raw::create(&again, 1, 0, 64 * PAGE as u64)?;
+        let mut importer = Importer::new()?;
+        importer.attach(&buffer).context("attaching")?;
+        importer.tell(take).context("mapping")?;
+        let line = format!("echo {address} >{DRIVER}/unbind");
+        let mut unbind = Command::new("sh").args(["-c", &line]).spawn()?;
+        let is_revoked = wait(|| raw::size(&again) == Err(Errno::NODEV));
+        ensure!(is_revoked, "{take}: the device is still there");
+        std::thread::sleep(Duration::from_millis(300));
+        ensure!(
+            unbind.try_wait()?.is_none(),
+            "{take}: the driver's pages are gone"
+        );
+        let command = if take == "map" { "look 0" } else { "peek 0" };
+        importer.ask(command).context("the driver's own access")?;
+        importer.tell(give)?;
+        ensure!(unbind.wait()?.success(), "{take}: unbinding");
+        write("bind", address)?;
+    }
+    fails("a size of the dead one", raw::size(memory), Errno::NODEV)
+}
+
+fn wait(is_done: impl Fn() -> bool) -> bool {
+    let start = std::time::Instant::now();
+    while start.elapsed() < SOON {
+        if is_done() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+fn write(what: &str, address: &str) -> anyhow::Result<()> {
+    std::fs::write(format!("{DRIVER}/{what}"), address).with_context(|| format!("{what} {address}"))
+}
