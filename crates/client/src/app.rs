@@ -16,7 +16,7 @@ use crate::config::{Screensaver, Settings, Transport};
 use crate::console::Console;
 use crate::guest_view::SharedGuestView;
 use crate::input::{Action, Bind, InputModel, SpiceInput};
-use crate::machine::{End, Machine, MachineEvent, Outlets, Step};
+use crate::machine::{Machine, MachineEvent, Outlets, Step};
 use crate::memory::Relay;
 use crate::session::{Preferences, WindowCommand};
 use crate::stats::Stats;
@@ -358,15 +358,9 @@ impl App {
                     self.tell_input(SpiceInput::Mouse(modes), now);
                 }
                 MachineEvent::Locks(locks) => self.tell_input(SpiceInput::Locks(locks), now),
-                MachineEvent::Ended(end) => {
+                MachineEvent::Ended(_) => {
                     self.modes = None;
-                    self.tell_input(
-                        match end {
-                            End::TakenOver => SpiceInput::TakenOver,
-                            _ => SpiceInput::Lost,
-                        },
-                        now,
-                    );
+                    self.tell_input(SpiceInput::Lost, now);
                 }
             }
         }

@@ -327,6 +327,30 @@ fn devices_that_are_pulled_out_end_all() {
 }
 
 #[test]
+fn a_button_of_a_pointer_that_goes_away_is_released_before_the_pointer_leaves() {
+    let Some(mut desk) = Desk::new("") else {
+        return;
+    };
+    let evdev = window::BTN_RIGHT;
+    let button = |pressed| WindowEvent::Button { evdev, pressed };
+    desk.user.button(evdev, true).unwrap();
+    desk.expect(&button(true));
+    let Desk {
+        mut window,
+        user,
+        sway: _sway,
+        ..
+    } = desk;
+    drop(user);
+    let events = pump_event(&mut window, &WindowEvent::PointerLeft);
+    let of_pointer = events
+        .iter()
+        .filter(|e| matches!(e, WindowEvent::Button { .. } | WindowEvent::PointerLeft));
+    let expected = [button(false), WindowEvent::PointerLeft];
+    assert!(of_pointer.eq(&expected), "{events:?}");
+}
+
+#[test]
 fn a_compositor_without_the_protocols_or_a_seat_refuses() {
     let Some(compositor) = weston() else {
         return;

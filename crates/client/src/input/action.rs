@@ -27,7 +27,8 @@ pub enum Action {
     Message(String),
     /// Show these lines until further notice, in place of those before; or hide them.
     Help(Option<Vec<String>>),
-    /// Connect to SPICE again, although another client has taken over: the user wants it.
+    /// Connect to SPICE at once, even if another client has taken over: the user wants it. Comes with each key and click
+    /// while there is no session, and means nothing while one is on its way.
     Reconnect,
 }
 
@@ -36,10 +37,8 @@ pub enum Action {
 pub enum SpiceInput {
     /// A session stands, with nothing pressed and relative mode asked for.
     Ready,
-    /// There is no session any more, and none is needed to be asked for.
+    /// There is no session any more: the user's keys and clicks ask for one.
     Lost,
-    /// There is no session, as another client has taken over: the user's next key or click shall have it back.
-    TakenOver,
     /// The mouse modes changed.
     Mouse(MouseModes),
     /// The lights of the guest's lock keys, as often as they are told.

@@ -3,6 +3,8 @@
 use spice::inputs::MouseButton;
 use window::{BTN_EXTRA, BTN_LEFT, BTN_MIDDLE, BTN_RIGHT, BTN_SIDE};
 
+const ALL: [u32; 5] = [BTN_LEFT, BTN_RIGHT, BTN_MIDDLE, BTN_SIDE, BTN_EXTRA];
+
 /// The buttons, one bit each.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Buttons {
@@ -41,6 +43,14 @@ impl Buttons {
     /// A button is down in the guest.
     pub(super) fn are_sent(self) -> bool {
         self.sent != 0
+    }
+
+    /// Takes out one of the buttons that are down in the guest, to be released there.
+    pub(super) fn pop_sent(&mut self) -> Option<MouseButton> {
+        let sent = |(_, bit): &(MouseButton, u8)| self.sent & bit != 0;
+        let (button, bit) = ALL.into_iter().filter_map(known).find(sent)?;
+        self.sent &= !bit;
+        Some(button)
     }
 
     /// The guest's side has released all.
@@ -95,6 +105,19 @@ mod tests {
         assert!(buttons.are_held() && !buttons.are_sent());
         assert_eq!(buttons.release(BTN_LEFT), None);
         assert!(!buttons.are_held());
+    }
+
+    #[test]
+    fn every_button_that_was_sent_is_taken_out_once() {
+        let mut buttons = Buttons::default();
+        for button in ALL {
+            buttons.press(button, button != BTN_MIDDLE);
+        }
+        let taken: Vec<_> = std::iter::from_fn(|| buttons.pop_sent()).collect();
+        let others = [BTN_LEFT, BTN_RIGHT, BTN_SIDE, BTN_EXTRA];
+        let others: Vec<_> = others.into_iter().filter_map(known).collect();
+        assert!(taken.iter().eq(others.iter().map(|(button, _)| button)));
+        assert!(!buttons.are_sent() && buttons.are_held());
     }
 
     #[test]

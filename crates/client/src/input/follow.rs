@@ -152,11 +152,10 @@ impl Follow {
             self.put(spot);
             position(goal, out, actions);
         } else if view.source == PictureSource::Relay && view.can_set_pointer {
+            // Even if it is said to be there: what is said is a frame old.
             self.put(spot);
-            if view.pointer != Some(goal) {
-                out.wait_for(goal, around.now);
-                actions.push(Action::SetPointer(goal));
-            }
+            out.wait_for(goal, around.now);
+            actions.push(Action::SetPointer(goal));
         } else if let Some(pointer) = view.pointer {
             self.put(spot);
             if let Some(motion) = motion(pointer, goal) {

@@ -20,21 +20,13 @@ use crate::guest_view::{GuestView, PictureSource};
 mod keyboard;
 mod pointer;
 
-/// The SPICE session, as far as the input needs to know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
-    Down,
-    Ready,
-    /// Another client has the machine.
-    TakenOver,
-}
-
 /// What the outside was told last, so that it is told changes only.
 #[derive(Debug, Default)]
 struct Told {
     shows_pointer: Option<bool>,
     grabs_keyboard: bool,
-    is_absolute: bool,
+    /// Not known of a session before it was told: it may be one that was told before its inputs were lost.
+    is_absolute: Option<bool>,
     help: Option<Context>,
 }
 
@@ -53,7 +45,8 @@ pub struct InputModel {
     preferences: Preferences,
     view: GuestView,
     scale: f64,
-    link: Link,
+    /// A session stands.
+    is_linked: bool,
     modes: Option<MouseModes>,
     /// Key I.
     is_on: bool,
@@ -84,7 +77,7 @@ impl InputModel {
         Self {
             view: GuestView::default(),
             scale: 1.0,
-            link: Link::Down,
+            is_linked: false,
             modes: None,
             is_on: true,
             is_focused: false,
@@ -138,6 +131,10 @@ impl InputModel {
             }
             WindowEvent::Wheel { y_120, .. } => self.turn_wheel(y_120, actions),
             WindowEvent::PointerCaptured(is_on) => self.pointer_captured(is_on, actions),
+            // Granted late: the user no longer wants it.
+            WindowEvent::KeyboardGrabbed(true) if !self.told.grabs_keyboard => {
+                actions.push(Action::GrabKeyboard(false));
+            }
             WindowEvent::RelativeMotion {
                 dx,
                 dy,
@@ -212,15 +209,12 @@ impl InputModel {
         match event {
             SpiceInput::Ready => {
                 self.session_gone(actions);
-                self.link = Link::Ready;
+                self.is_linked = true;
                 self.locks.set_due(self.is_focused);
             }
-            SpiceInput::Lost | SpiceInput::TakenOver => {
+            SpiceInput::Lost => {
                 self.session_gone(actions);
                 self.end_capture(actions);
-                if event == SpiceInput::TakenOver {
-                    self.link = Link::TakenOver;
-                }
             }
             SpiceInput::Mouse(modes) => {
                 tracing::debug!("mouse mode: {:?}", modes.current());
@@ -247,7 +241,7 @@ impl InputModel {
 
     /// A session is there that takes input, and the user has not switched it off.
     fn is_available(&self) -> bool {
-        self.link == Link::Ready && self.preferences.to_guest && self.is_on
+        self.is_linked && self.preferences.to_guest && self.is_on
     }
 
     /// Keys, buttons and motion may go to the guest.
@@ -258,9 +252,7 @@ impl InputModel {
     /// The guest's keys and buttons go up, if any are down.
     fn release_held(&mut self, actions: &mut Vec<Action>) {
         let is_missed = self.out.clear();
-        if (is_missed || !self.keys.is_empty() || self.buttons.are_sent())
-            && self.link == Link::Ready
-        {
+        if (is_missed || !self.keys.is_empty() || self.buttons.are_sent()) && self.is_linked {
             actions.push(Action::Spice(Command::ReleaseAll));
         }
         self.keys.clear();
@@ -269,10 +261,10 @@ impl InputModel {
 
     /// What was pressed in the session went with it.
     fn session_gone(&mut self, actions: &mut Vec<Action>) {
-        self.link = Link::Down;
+        self.is_linked = false;
         self.release_held(actions);
         self.modes = None;
-        self.told.is_absolute = false;
+        self.told.is_absolute = None;
         self.locks.set_guest(None);
     }
 
@@ -296,12 +288,19 @@ impl InputModel {
         self.locks.set_due(false);
         self.escape.reset();
         self.buttons.forget_held();
-        // The window ends capture and grab by itself.
+        // The window ends the capture by itself; a grab of the keyboard that is still tried could come with the next
+        // focus, so that one is ended as ever.
         self.capture = Capture::Off;
         self.left_at = None;
-        self.told.grabs_keyboard = false;
         if self.preferences.release_on_focus_loss || was_captured {
             self.release_held(actions);
+        } else {
+            // The option is about keys. A button's release may never be told.
+            while let Some(button) = self.buttons.pop_sent() {
+                let is_pressed = false;
+                self.out
+                    .pointer(Command::Button { button, is_pressed }, actions);
+            }
         }
     }
 
@@ -326,14 +325,15 @@ impl InputModel {
 
     /// Positions are asked for while the machine's own screen is shown, where they need no alignment.
     fn settle_mode(&mut self, actions: &mut Vec<Action>) {
+        let (true, Some(modes)) = (self.is_linked, self.modes) else {
+            return;
+        };
         let is_wanted = self.view.source == PictureSource::Console
             && self.capture == Capture::Off
             && self.may_send()
-            && self
-                .modes
-                .is_some_and(|modes| modes.supports(MouseMode::Absolute));
-        if self.link == Link::Ready && is_wanted != self.told.is_absolute {
-            self.told.is_absolute = is_wanted;
+            && modes.supports(MouseMode::Absolute);
+        if self.told.is_absolute != Some(is_wanted) {
+            self.told.is_absolute = Some(is_wanted);
             let mode = if is_wanted {
                 MouseMode::Absolute
             } else {
@@ -386,7 +386,7 @@ impl InputModel {
 
     fn context(&self) -> Context {
         Context {
-            has_input: self.link == Link::Ready && self.preferences.to_guest,
+            has_input: self.is_linked && self.preferences.to_guest,
             is_on: self.is_on,
             is_linux: self.view.is_linux,
         }
@@ -394,7 +394,8 @@ impl InputModel {
 
     fn surroundings(&self, now: Nanos) -> Surroundings {
         let current = self.modes.and_then(MouseModes::current);
-        let is_absolute = self.told.is_absolute && current == Some(MouseMode::Absolute);
+        let is_absolute =
+            self.told.is_absolute == Some(true) && current == Some(MouseMode::Absolute);
         Surroundings {
             view: self.view,
             local: self.local.map(|point| place::on_buffer(point, self.scale)),

@@ -14,6 +14,7 @@ use wayland_client::{Connection, Proxy, QueueHandle};
 use super::keyboard::KeyboardRole;
 use super::state::State;
 use crate::WindowEvent;
+use crate::held::HeldKeys;
 
 /// Surface units of continuous scrolling that count as a wheel click: what libinput gives for one.
 const UNITS_PER_CLICK: f64 = 10.0;
@@ -22,8 +23,8 @@ const UNITS_PER_CLICK: f64 = 10.0;
 pub(super) struct Seats {
     pointers: Vec<(WlSeat, ThemedPointer)>,
     pub(super) keyboards: Vec<(WlSeat, WlKeyboard)>,
-    /// The pointers over the window, the last one that came last.
-    entered: Vec<WlPointer>,
+    /// The pointers over the window with their buttons that are down, the last one that came last.
+    entered: Vec<(WlPointer, HeldKeys)>,
     pub(super) cursor_visible: bool,
     /// A pointer is captured, and hidden for that long.
     pub(super) is_captured: bool,
@@ -65,7 +66,23 @@ impl Seats {
 
     /// The pointer that came over the window last.
     pub(super) fn entered(&self) -> Option<WlPointer> {
-        self.entered.last().cloned()
+        self.entered.last().map(|(pointer, _)| pointer.clone())
+    }
+
+    /// Notes a button of a pointer, and gives what is to be told of it.
+    fn button(&mut self, pointer: &WlPointer, evdev: u32, pressed: bool) -> WindowEvent {
+        let mut entered = self.entered.iter_mut();
+        if let Some((_, held)) = entered.find(|(p, _)| p == pointer) {
+            held.change(evdev, pressed);
+        }
+        WindowEvent::Button { evdev, pressed }
+    }
+
+    /// Forgets a pointer that is no longer over the window; gives its buttons that are down, or nothing if it was not
+    /// over the window.
+    fn leave(&mut self, pointer: &WlPointer) -> Option<HeldKeys> {
+        let at = self.entered.iter().position(|(p, _)| p == pointer)?;
+        Some(self.entered.remove(at).1)
     }
 
     /// The seat that a keyboard belongs to.
@@ -85,12 +102,21 @@ impl State {
                 continue;
             }
             self.lose_pointer(pointer.pointer());
-            let entered = &mut self.seats.entered;
-            if let Some(at) = entered.iter().position(|p| p == pointer.pointer()) {
-                entered.remove(at);
+            if let Some(held) = self.seats.leave(pointer.pointer()) {
+                self.tell_releases(&held);
                 self.pending.push(WindowEvent::PointerLeft);
             }
         }
+    }
+
+    /// Tells that buttons are up whose releases the compositor will not tell: a pointer with a button down leaves only if
+    /// something breaks its implicit grab.
+    fn tell_releases(&mut self, held: &HeldKeys) {
+        let release = |evdev| WindowEvent::Button {
+            evdev,
+            pressed: false,
+        };
+        self.pending.extend(held.iter().map(release));
     }
 
     /// Releases a seat's keyboard.
@@ -218,24 +244,25 @@ impl PointerHandler for State {
                     if let Some((_, themed)) = own {
                         self.seats.apply_cursor_of(conn, themed);
                     }
-                    self.seats.entered.retain(|p| p != pointer);
-                    self.seats.entered.push(pointer.clone());
+                    if let Some(held) = self.seats.leave(pointer) {
+                        self.tell_releases(&held);
+                    }
+                    let entered = (pointer.clone(), HeldKeys::default());
+                    self.seats.entered.push(entered);
                     self.lock_pointer();
                     WindowEvent::PointerEntered(at)
                 }
                 PointerEventKind::Leave { .. } => {
-                    self.seats.entered.retain(|p| p != pointer);
+                    if let Some(held) = self.seats.leave(pointer) {
+                        self.tell_releases(&held);
+                    }
                     WindowEvent::PointerLeft
                 }
                 PointerEventKind::Motion { .. } => WindowEvent::PointerMoved(at),
-                PointerEventKind::Press { button, .. } => WindowEvent::Button {
-                    evdev: *button,
-                    pressed: true,
-                },
-                PointerEventKind::Release { button, .. } => WindowEvent::Button {
-                    evdev: *button,
-                    pressed: false,
-                },
+                PointerEventKind::Press { button, .. } => self.seats.button(pointer, *button, true),
+                PointerEventKind::Release { button, .. } => {
+                    self.seats.button(pointer, *button, false)
+                }
                 PointerEventKind::Axis {
                     horizontal,
                     vertical,

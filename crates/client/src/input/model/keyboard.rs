@@ -2,7 +2,7 @@
 
 use clock::Nanos;
 
-use super::{InputModel, Link};
+use super::InputModel;
 use crate::input::binds::{self, Deed};
 use crate::input::capture::Capture;
 use crate::input::escape::Released;
@@ -11,10 +11,6 @@ use crate::input::{Action, scancode};
 
 impl InputModel {
     pub(super) fn key(&mut self, evdev: u32, pressed: bool, now: Nanos, actions: &mut Vec<Action>) {
-        if pressed {
-            // Where there is no window manager, the focus is not told.
-            self.focus_came(actions);
-        }
         match (evdev == self.preferences.escape_key, pressed) {
             (true, true) => self.escape.press(now),
             (true, false) => {
@@ -39,19 +35,11 @@ impl InputModel {
         if is_windows_key && self.preferences.ignore_windows_keys {
             return;
         }
-        if self.link == Link::TakenOver {
-            self.reconnect(actions);
+        if !self.is_linked {
+            actions.push(Action::Reconnect);
         } else if self.may_send() {
             self.flush_pushes(actions);
             self.keys.press(evdev, &mut self.out, actions);
-        }
-    }
-
-    /// The user wants the machine back from another client. Once; then it is on its way.
-    pub(super) fn reconnect(&mut self, actions: &mut Vec<Action>) {
-        if self.preferences.to_guest && self.is_on {
-            self.link = Link::Down;
-            actions.push(Action::Reconnect);
         }
     }
 

@@ -4,7 +4,7 @@ use clock::Nanos;
 use picture::SurfacePoint;
 use spice::Command;
 
-use super::{InputModel, Link};
+use super::InputModel;
 use crate::input::capture::Capture;
 use crate::input::{Action, place, scancode};
 
@@ -24,8 +24,8 @@ impl InputModel {
             true => self.buttons.press(evdev, is_guests),
             false => self.buttons.release(evdev),
         };
-        if pressed && self.link == Link::TakenOver {
-            self.reconnect(actions);
+        if pressed && !self.is_linked {
+            actions.push(Action::Reconnect);
         } else if let Some(button) = button {
             self.flush_pushes(actions);
             let is_pressed = pressed;
@@ -120,7 +120,11 @@ impl InputModel {
             (true, Capture::On | Capture::Ending) | (false, Capture::Off) => {}
             (false, Capture::Asked) => {
                 self.capture = Capture::Off;
-                let message = "The display server does not let the pointer be captured";
+                let message = if self.is_over {
+                    "The display server does not let the pointer be captured"
+                } else {
+                    "The pointer is not over the picture: move it there first"
+                };
                 actions.push(Action::Message(message.to_owned()));
             }
             (false, Capture::On) => {

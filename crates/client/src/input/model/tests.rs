@@ -143,10 +143,7 @@ impl Desk {
     }
 
     fn spice(&mut self, event: SpiceInput) {
-        if matches!(
-            event,
-            SpiceInput::Ready | SpiceInput::Lost | SpiceInput::TakenOver
-        ) {
+        if matches!(event, SpiceInput::Ready | SpiceInput::Lost) {
             self.guest.release();
         }
         let mut actions = Vec::new();

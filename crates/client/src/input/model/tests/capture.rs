@@ -54,7 +54,7 @@ fn keyboard_is_taken_with_the_focus_if_the_user_says_so() {
         ..Preferences::default()
     });
     desk.event(WindowEvent::Focused(false));
-    assert_eq!(desk.done(), []);
+    assert_eq!(desk.done(), [Action::GrabKeyboard(false)]);
     desk.event(WindowEvent::Focused(true));
     assert_eq!(desk.done(), [Action::GrabKeyboard(true)]);
     // Not without a session: the user must be able to go elsewhere.
@@ -109,6 +109,25 @@ fn capture_that_is_refused_is_told() {
 }
 
 #[test]
+fn refusal_says_what_the_user_can_do() {
+    let refused = |desk: &mut Desk| {
+        desk.tap(ESCAPE);
+        desk.event(WindowEvent::PointerCaptured(false));
+        desk.messages()
+    };
+    let elsewhere = ["The pointer is not over the picture: move it there first"];
+    let mut desk = desk();
+    assert_eq!(refused(&mut desk), elsewhere);
+    desk.move_to(500.0, 500.0);
+    assert_eq!(
+        refused(&mut desk),
+        ["The display server does not let the pointer be captured"]
+    );
+    desk.event(WindowEvent::PointerLeft);
+    assert_eq!(refused(&mut desk), elsewhere);
+}
+
+#[test]
 fn everything_is_released_with_the_capture() {
     let mut desk = desk();
     desk.capture();
@@ -139,6 +158,24 @@ fn capture_taken_away_releases_everything() {
 }
 
 #[test]
+fn keyboard_is_given_back_with_the_focus_even_if_it_is_granted_late() {
+    let mut desk = desk();
+    desk.capture();
+    desk.done();
+    desk.event(WindowEvent::Focused(false));
+    assert!(desk.done().contains(&Action::GrabKeyboard(false)));
+    desk.event(WindowEvent::KeyboardGrabbed(false));
+    assert_eq!(desk.done(), []);
+    desk.event(WindowEvent::KeyboardGrabbed(true));
+    assert_eq!(desk.done(), [Action::GrabKeyboard(false)]);
+    desk.event(WindowEvent::Focused(true));
+    desk.capture();
+    desk.done();
+    desk.event(WindowEvent::KeyboardGrabbed(true));
+    assert_eq!(desk.done(), []);
+}
+
+#[test]
 fn focus_loss_ends_the_capture_without_asking_for_it() {
     let mut desk = Desk::new(Preferences {
         release_on_focus_loss: false,
@@ -153,7 +190,7 @@ fn focus_loss_ends_the_capture_without_asking_for_it() {
     assert!(
         !done
             .iter()
-            .any(|action| matches!(action, Action::ReleasePointer(_) | Action::GrabKeyboard(_)))
+            .any(|action| matches!(action, Action::ReleasePointer(_)))
     );
     // Granted too late: nobody wants it any more.
     desk.event(WindowEvent::PointerCaptured(true));
@@ -176,9 +213,13 @@ fn local_pointer_is_left_where_the_guests_is() {
     assert!(desk.done().contains(&Action::ReleasePointer(Some(left_at))));
     desk.move_to(3.0, 3.0);
     desk.event(WindowEvent::PointerCaptured(false));
-    // It is in its place: a click can follow at once, and the host need not do anything.
+    // The guest may have moved its pointer meanwhile, so the host sees to it before a click.
+    let set = Action::SetPointer(GuestPoint { x: 100, y: 50 });
+    assert!(desk.done().contains(&set));
     desk.button(BTN_LEFT, true);
-    assert_eq!(desk.done(), [Action::Spice(click(true))]);
+    assert_eq!(desk.done(), []);
+    desk.realigned(true);
+    assert_eq!(desk.sent(), [click(true)]);
 }
 
 #[test]

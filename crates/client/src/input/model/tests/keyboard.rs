@@ -193,13 +193,30 @@ fn capture_only_tells_the_lock_states_in_the_capture() {
 }
 
 #[test]
-fn key_without_a_word_of_the_focus_brings_the_focus() {
-    let mut desk = Desk::bare(Preferences::default());
-    desk.spice(SpiceInput::Ready);
-    desk.tap(ESCAPE);
-    let done = desk.done();
-    assert!(done.contains(&Action::CapturePointer));
-    assert!(done.contains(&Action::GrabKeyboard(true)));
+fn without_the_option_buttons_go_up_all_the_same_when_the_focus_leaves() {
+    let mut desk = Desk::new(Preferences {
+        release_on_focus_loss: false,
+        ..Preferences::default()
+    });
+    desk.press(SHIFT);
+    desk.move_to(500.0, 500.0);
+    desk.button(BTN_LEFT, true);
+    desk.done();
+    desk.event(WindowEvent::Focused(false));
+    assert_eq!(desk.sent(), [click(false)]);
+    desk.button(BTN_LEFT, false);
+    assert_eq!(desk.sent(), []);
+
+    // A click that waits is not torn apart.
+    desk.view(|view| view.can_set_pointer = true);
+    desk.event(WindowEvent::Focused(true));
+    desk.event(WindowEvent::PointerLeft);
+    desk.move_to(600.0, 500.0);
+    desk.button(BTN_LEFT, true);
+    desk.event(WindowEvent::Focused(false));
+    desk.done();
+    desk.realigned(true);
+    assert_eq!(desk.sent(), [click(true), click(false)]);
 }
 
 #[test]

@@ -11,8 +11,8 @@ fn modes(supported: &[MouseMode], current: MouseMode) -> SpiceInput {
 /// The machine's own screen, and a server that grants absolute mode.
 fn console() -> Desk {
     let mut desk = Desk::new(Preferences::default());
-    desk.spice(modes(BOTH, MouseMode::Relative));
     desk.view(|view| view.source = PictureSource::Console);
+    desk.spice(modes(BOTH, MouseMode::Relative));
     assert_eq!(desk.sent(), [Command::UseMouse(MouseMode::Absolute)]);
     desk.spice(modes(BOTH, MouseMode::Absolute));
     desk
@@ -22,6 +22,7 @@ fn console() -> Desk {
 fn machines_own_screen_takes_positions_once_they_are_granted() {
     let mut desk = Desk::new(Preferences::default());
     desk.spice(modes(BOTH, MouseMode::Relative));
+    desk.done();
     desk.view(|view| view.source = PictureSource::Console);
     desk.move_to(10.0, 260.0);
     desk.move_to(11.0, 260.0);
@@ -39,7 +40,7 @@ fn positions_are_not_asked_for_where_there_are_none() {
     let mut desk = Desk::new(Preferences::default());
     desk.spice(modes(&[MouseMode::Relative], MouseMode::Relative));
     desk.view(|view| view.source = PictureSource::Console);
-    assert_eq!(desk.sent(), []);
+    assert_eq!(desk.sent(), [Command::UseMouse(MouseMode::Relative)]);
 }
 
 #[test]
@@ -117,41 +118,64 @@ fn lost_session_takes_what_was_held_with_it() {
     assert_eq!(desk.sent(), [motion(500, 250)]);
 }
 
-#[test]
-fn next_key_after_another_client_took_over_connects_again_once() {
-    let mut desk = Desk::new(Preferences::default());
-    desk.spice(SpiceInput::TakenOver);
-    desk.done();
-    desk.move_to(500.0, 500.0);
-    desk.bind(F);
-    assert_eq!(desk.done(), [Action::Bind(Bind::FullScreen)]);
-    desk.press(A);
-    assert_eq!(desk.done(), [Action::Reconnect]);
-    desk.press(SHIFT);
+/// What happens when a key is pressed and when a button is, both without a session.
+fn ask(desk: &mut Desk) -> [Vec<Action>; 2] {
+    desk.tap(A);
+    let key = desk.done();
     desk.button(BTN_LEFT, true);
-    assert_eq!(desk.done(), []);
-    desk.spice(SpiceInput::Ready);
-    desk.release(A);
-    desk.release(SHIFT);
-    assert_eq!(desk.sent(), []);
-}
-
-#[test]
-fn next_click_after_another_client_took_over_connects_again() {
-    let mut desk = Desk::new(Preferences::default());
-    desk.spice(SpiceInput::TakenOver);
-    desk.done();
     desk.button(BTN_LEFT, false);
-    desk.button(BTN_LEFT, true);
-    assert_eq!(desk.done(), [Action::Reconnect]);
+    [key, desk.done()]
 }
 
 #[test]
-fn mere_loss_does_not_ask_for_a_new_session() {
+fn each_key_and_click_without_a_session_asks_for_one() {
     let mut desk = Desk::new(Preferences::default());
     desk.spice(SpiceInput::Lost);
     desk.done();
-    desk.tap(A);
-    desk.button(BTN_LEFT, true);
+    // The first may have been in vain.
+    for _ in 0..2 {
+        assert_eq!(ask(&mut desk), [[Action::Reconnect], [Action::Reconnect]]);
+    }
+    desk.bind(F);
+    assert_eq!(desk.done(), [Action::Bind(Bind::FullScreen)]);
+    desk.press(A);
+    desk.press(SHIFT);
+    desk.done();
+    desk.spice(SpiceInput::Ready);
+    desk.release(A);
+    desk.release(SHIFT);
     assert_eq!(desk.done(), []);
+    desk.tap(A);
+    assert_eq!(desk.done().len(), 2);
+}
+
+#[test]
+fn session_is_asked_for_although_no_input_goes_to_the_guest() {
+    let mut desk = Desk::new(Preferences {
+        to_guest: false,
+        ..Preferences::default()
+    });
+    desk.spice(SpiceInput::Lost);
+    desk.done();
+    assert_eq!(ask(&mut desk), [[Action::Reconnect], [Action::Reconnect]]);
+
+    let mut desk = Desk::new(Preferences::default());
+    desk.bind(I);
+    desk.spice(SpiceInput::Lost);
+    desk.done();
+    assert_eq!(ask(&mut desk), [[Action::Reconnect], [Action::Reconnect]]);
+}
+
+#[test]
+fn session_whose_inputs_were_lost_for_a_moment_is_told_its_mode_again() {
+    let mut desk = console();
+    desk.spice(SpiceInput::Lost);
+    desk.view(|view| view.source = PictureSource::Relay);
+    desk.done();
+    desk.spice(SpiceInput::Ready);
+    desk.spice(modes(BOTH, MouseMode::Absolute));
+    assert_eq!(desk.sent(), [Command::UseMouse(MouseMode::Relative)]);
+    desk.spice(modes(BOTH, MouseMode::Relative));
+    desk.move_to(10.0, 260.0);
+    assert_eq!(desk.sent(), [motion(10, 10)]);
 }
