@@ -200,11 +200,6 @@ impl Window {
     pub fn grab_keyboard(&mut self, on: bool) {
         each!(&mut self.0, w => w.grab_keyboard(on));
     }
-
-    /// Puts the local pointer at a place in the window. Returns `false` if the display server has no means to (Wayland).
-    pub fn warp_pointer(&mut self, to: SurfacePoint) -> bool {
-        each!(&mut self.0, w => w.warp_pointer(to))
-    }
 }
 
 impl std::fmt::Debug for Window {

@@ -345,17 +345,6 @@ fn a_released_pointer_is_where_it_was_asked_to_be() {
 }
 
 #[test]
-fn the_local_pointer_can_be_put_somewhere() {
-    let Some(mut desk) = Desk::new() else {
-        return;
-    };
-    assert!(desk.window.warp_pointer(SurfacePoint { x: 33.0, y: 44.0 }));
-    let at = SurfacePoint { x: 33.0, y: 44.0 };
-    desk.expect(&WindowEvent::PointerEntered(at));
-    assert_eq!(desk.user.pointer().unwrap(), (PLACE.0 + 33, PLACE.1 + 44));
-}
-
-#[test]
 fn a_grabbed_keyboard_gets_the_keys_of_others_and_gives_them_back() {
     let Some(mut desk) = Desk::new() else {
         return;

@@ -191,16 +191,6 @@ impl WaylandWindow {
         self.flush();
     }
 
-    /// There is no protocol for it that compositors have.
-    #[expect(
-        clippy::unused_self,
-        clippy::needless_pass_by_ref_mut,
-        reason = "the same call as on X11"
-    )]
-    pub(crate) const fn warp_pointer(&mut self, _: SurfacePoint) -> bool {
-        false
-    }
-
     /// Sends what is queued; a lost connection shows at the next dispatch.
     fn flush(&self) {
         if let Err(error) = self.state.shell.flush() {

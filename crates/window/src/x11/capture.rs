@@ -126,14 +126,6 @@ impl X11Window {
         }
     }
 
-    /// See [`crate::Window::warp_pointer`].
-    pub(crate) fn warp_pointer(&mut self, to: SurfacePoint) -> bool {
-        let can = self.grabs.devices.is_some();
-        self.warp(to);
-        self.flush();
-        can
-    }
-
     /// Ends what is in force, as when the focus is lost. What is only wanted may still come with the focus.
     pub(super) fn end_grabs(&mut self) {
         if self.grabs.pointer.is_held() {
