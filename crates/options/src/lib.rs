@@ -1,6 +1,6 @@
 //! Option engine: syntax, sources, precedence, validation and help tables.
 //!
-//! Lowest layer: no other crate of the workspace is used, and only [`file`] and [`account`] read files. A program
+//! Lowest layer: no other crate of the workspace is used, and only [`mod@file`] and [`account`] read files. A program
 //! declares its options as a table ([`OptionSpec`]), reads its own files, and hands their bytes
 //! and its arguments over in the order of precedence; a later source wins option by option.
 //!
