@@ -115,6 +115,21 @@ impl Window {
         }
     }
 
+    /// Puts the first bytes into a pipe, which holds the page itself and no copy.
+    pub(crate) fn lend(&self, pipe: impl AsFd, len: usize) -> Result<(), Errno> {
+        assert!(len <= self.len);
+        let part = libc::iovec {
+            iov_base: self.start.as_ptr(),
+            iov_len: len,
+        };
+        // SAFETY: one part, inside of the mapping, which the kernel only reads.
+        let done = unsafe { libc::vmsplice(pipe.as_fd().as_raw_fd(), &raw const part, 1, 0) };
+        if done == -1 {
+            return Err(last_error());
+        }
+        Ok(())
+    }
+
     fn at(&self, offset: usize) -> *mut u64 {
         assert!(offset.is_multiple_of(8) && offset + 8 <= self.len);
         self.start.as_ptr().cast::<u64>().wrapping_byte_add(offset)

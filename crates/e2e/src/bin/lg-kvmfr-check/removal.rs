@@ -1,7 +1,10 @@
 //! What happens when the module or a device is to go while somebody uses it.
 
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -112,36 +115,94 @@ pub(crate) fn device_goes(device: &Path, address: &str) -> anyhow::Result<()> {
     drop((memory, mapped, untouched, buffer, importer));
     ensure!(!again.is_faulted(), "the new one fell with the old one");
     again.as_slice().write(PAGE, &0xbeef_u64)?;
-    waits_for_drivers(&again, address)?;
+    waits_for_the_kernel(address)?;
+    fails("a size of the dead one", raw::size(&again), Errno::NODEV)?;
     drop(again);
+    goes_under_load(address)?;
     println!("devices go and come");
     Ok(())
 }
 
-/// A device whose pages a driver has cannot go before that lets them go.
-fn waits_for_drivers(memory: &SharedMemory, address: &str) -> anyhow::Result<()> {
-    for (take, give) in [("map", "unmap"), ("vmap", "vunmap")] {
-        let again = SharedMemory::open(&Source::parse("kvmfr0")?)?;
-        let buffer = raw::create(&again, 1, 0, 64 * PAGE as u64)?;
+/// A device whose pages the kernel has cannot go before it lets them go.
+fn waits_for_the_kernel(address: &str) -> anyhow::Result<()> {
+    for (take, look, give) in [("map", "look 0", "unmap"), ("vmap", "peek 0", "vunmap")] {
+        let memory = SharedMemory::open(&Source::parse("kvmfr0")?)?;
+        let buffer = raw::create(&memory, 1, 0, 64 * PAGE as u64)?;
         let mut importer = Importer::new()?;
         importer.attach(&buffer).context("attaching")?;
         importer.tell(take).context("mapping")?;
-        let line = format!("echo {address} >{DRIVER}/unbind");
-        let mut unbind = Command::new("sh").args(["-c", &line]).spawn()?;
-        let is_revoked = wait(|| raw::size(&again) == Err(Errno::NODEV));
-        ensure!(is_revoked, "{take}: the device is still there");
-        std::thread::sleep(Duration::from_millis(300));
-        ensure!(
-            unbind.try_wait()?.is_none(),
-            "{take}: the driver's pages are gone"
-        );
-        let command = if take == "map" { "look 0" } else { "peek 0" };
-        importer.ask(command).context("the driver's own access")?;
-        importer.tell(give)?;
-        ensure!(unbind.wait()?.success(), "{take}: unbinding");
-        write("bind", address)?;
+        waits(&memory, take, address, || {
+            importer.ask(look).context("the driver's own access")?;
+            importer.tell(give).context("unmapping")
+        })?;
     }
-    fails("a size of the dead one", raw::size(memory), Errno::NODEV)
+    // A page that a pipe holds, of the device and of a buffer.
+    let memory = SharedMemory::open(&Source::parse("kvmfr0")?)?;
+    let buffer = raw::create(&memory, 1, PAGE as u64, PAGE as u64)?;
+    let (mut reader, writer) = std::io::pipe()?;
+    for (at, fd) in [(0, memory.as_fd()), (PAGE, buffer.as_fd())] {
+        memory.as_slice().write(at, &0xabcd_u64)?;
+        Window::map(fd, 0, PAGE, true)?
+            .lend(&writer, 8)
+            .context("lending")?;
+    }
+    waits(&memory, "pipe", address, || {
+        for _ in 0..2 {
+            let mut word = [0; 8];
+            reader.read_exact(&mut word)?;
+            ensure!(u64::from_ne_bytes(word) == 0xabcd, "{word:x?} in the pipe");
+        }
+        Ok(())
+    })
+}
+
+/// Checks that unbinding waits until `give` was called; binds it again.
+fn waits(
+    memory: &SharedMemory,
+    what: &str,
+    address: &str,
+    give: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let line = format!("echo {address} >{DRIVER}/unbind");
+    let mut unbind = Command::new("sh").args(["-c", &line]).spawn()?;
+    let is_revoked = wait(|| raw::size(memory) == Err(Errno::NODEV));
+    ensure!(is_revoked, "{what}: the device is still there");
+    std::thread::sleep(Duration::from_millis(300));
+    ensure!(unbind.try_wait()?.is_none(), "{what}: the pages are gone");
+    give().context(what.to_owned())?;
+    ensure!(unbind.wait()?.success(), "{what}: unbinding");
+    write("bind", address)
+}
+
+/// Processes that use a device all the time while it goes and comes; what counts is that the kernel survives.
+fn goes_under_load(address: &str) -> anyhow::Result<()> {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let _ = use_once();
+                }
+            });
+        }
+        let cycles = (0..15).try_for_each(|_| {
+            write("unbind", address)?;
+            write("bind", address)
+        });
+        is_over.store(true, Ordering::Relaxed);
+        cycles
+    })
+}
+
+/// Opens, exports, maps and touches; whatever fails.
+fn use_once() -> anyhow::Result<()> {
+    let memory = SharedMemory::open(&Source::parse("kvmfr0")?)?;
+    let buffer = SharedMemory::map_fd(raw::create(&memory, 1, 0, 256 * PAGE as u64)?)?;
+    for page in 0..256 {
+        memory.as_slice().write(page * PAGE, &1_u64)?;
+        buffer.as_slice().read::<u64>(page * PAGE)?;
+    }
+    Ok(())
 }
 
 fn wait(is_done: impl Fn() -> bool) -> bool {
