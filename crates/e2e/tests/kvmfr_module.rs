@@ -120,8 +120,13 @@ fn promises_are_kept(kernel: &KernelTree, mib: u64) -> anyhow::Result<()> {
     };
     let mut guest = Guest(machine.shell(BOOT)?);
     let tried = guest.try_everything(&shm, mib);
-    let said = guest.kernel_log()?;
-    tried.map_err(|error| error.context(said.clone()))?;
+    let log = guest.kernel_log();
+    if let Err(error) = tried {
+        // After a crash there is only what came over the console.
+        let said = log.unwrap_or_else(|_| machine.console());
+        return Err(error.context(said));
+    }
+    let said = log?;
     let unexpected = |line: &&str| !EXPECTED.iter().any(|part| line.contains(part));
     let unexpected: Vec<&str> = said.lines().filter(unexpected).collect();
     ensure!(unexpected.is_empty(), "the kernel says {unexpected:#?}");
