@@ -362,6 +362,10 @@ fn a_grabbed_keyboard_gets_the_keys_of_others_and_gives_them_back() {
     assert_eq!(desk.events(), [key(KEY_A, true), key(KEY_A, false)]);
     desk.window.grab_keyboard(false);
     assert_eq!(desk.events(), [WindowEvent::KeyboardGrabbed(false)]);
+    // The server may serve the user's connection first, although the window's request was sent before.
+    wait_for("the keyboard", || {
+        desk.user.is_keyboard_free().unwrap().then_some(())
+    });
     desk.user.tap(KEY_A).unwrap();
     assert_eq!(desk.events(), [], "the key bind takes the key again");
 }
