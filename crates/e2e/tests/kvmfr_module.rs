@@ -348,7 +348,7 @@ fn dkms_the_documentation_and_the_module_agree_on_its_version() -> anyhow::Resul
     let version = version
         .and_then(|rest| rest.split('"').next())
         .context("a version")?;
-    ensure!(read("kvmfr.c")?.contains(&format!("MODULE_VERSION(\"{version}\")")));
+    ensure!(read("main.c")?.contains(&format!("MODULE_VERSION(\"{version}\")")));
     ensure!(read("README.md")?.contains(&format!("kvmfr/{version}\n")));
     Ok(())
 }

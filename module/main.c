@@ -22,7 +22,6 @@
 #include <linux/dma-mapping.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
-#include <linux/iosys-map.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/memremap.h>
@@ -31,13 +30,13 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/rwsem.h>
-#include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
 
+#include "device.h"
 #include "kvmfr.h"
 
 #define KVMFR_NAME		"kvmfr"
@@ -52,37 +51,6 @@ module_param_array(static_size_mb, uint, &static_count, 0444);
 MODULE_PARM_DESC(static_size_mb, "Sizes in MiB of devices that belong to no PCI device, up to 10");
 
 /**
- * struct kvmfr_device - one region
- * @ref: the registration, each open file and each DMA-BUF
- * @minor: which /dev/kvmfrN
- * @size: bytes, a multiple of the page size
- * @memory: the pages of a static device, else NULL
- * @pdev: the PCI device, else NULL; not to be used once @gone
- * @pgmap: struct pages for the BAR
- * @lock: guards the fields below; held for reading while pages are given out
- * @gone: the PCI device is gone, and with it the pages
- * @files: open files
- * @buffers: DMA-BUFs
- * @users: uses of pages by drivers: mapped attachments and kernel mappings
- * @idle: woken when @users becomes 0
- */
-struct kvmfr_device {
-	struct kref ref;
-	int minor;
-	u64 size;
-	void *memory;
-	struct pci_dev *pdev;
-	struct dev_pagemap pgmap;
-	/* Guards what follows. */
-	struct rw_semaphore lock;
-	bool gone;
-	struct list_head files;
-	struct list_head buffers;
-	atomic_t users;
-	wait_queue_head_t idle;
-};
-
-/**
  * struct kvmfr_file - one open file
  * @kdev: its device
  * @entry: in the device's list
@@ -92,39 +60,6 @@ struct kvmfr_file {
 	struct kvmfr_device *kdev;
 	struct list_head entry;
 	struct address_space *mapping;
-};
-
-/**
- * struct kvmfr_buffer - a part of a region, exported
- * @kdev: its device
- * @entry: in the device's list
- * @inode: of the DMA-BUF; its mappings are found by it
- * @first: its first page in the region
- * @pages: number of pages
- * @lock: guards @attachments
- * @attachments: of drivers
- */
-struct kvmfr_buffer {
-	struct kvmfr_device *kdev;
-	struct list_head entry;
-	struct inode *inode;
-	pgoff_t first;
-	pgoff_t pages;
-	/* Guards the list. */
-	struct mutex lock;
-	struct list_head attachments;
-};
-
-/**
- * struct kvmfr_attachment - a driver that uses a DMA-BUF
- * @entry: in the buffer's list
- * @dev: the driver's device
- * @table: the pages as the driver's device sees them, if mapped
- */
-struct kvmfr_attachment {
-	struct list_head entry;
-	struct device *dev;
-	struct sg_table *table;
 };
 
 static dev_t kvmfr_first;
@@ -142,7 +77,7 @@ static void kvmfr_device_free(struct kref *ref)
 	kfree(kdev);
 }
 
-static void kvmfr_device_put(struct kvmfr_device *kdev)
+void kvmfr_device_put(struct kvmfr_device *kdev)
 {
 	kref_put(&kdev->ref, kvmfr_device_free);
 }
@@ -160,7 +95,7 @@ static struct kvmfr_device *kvmfr_device_get(unsigned int minor)
 }
 
 /* One page of the region; the device must not be gone. */
-static struct page *kvmfr_page(struct kvmfr_device *kdev, pgoff_t index)
+struct page *kvmfr_page(struct kvmfr_device *kdev, pgoff_t index)
 {
 	if (kdev->memory)
 		return vmalloc_to_page(kdev->memory + (index << PAGE_SHIFT));
@@ -168,13 +103,13 @@ static struct page *kvmfr_page(struct kvmfr_device *kdev, pgoff_t index)
 }
 
 /* The memory of a PCI device is never encrypted for the guest alone, since others read it. */
-static pgprot_t kvmfr_pgprot(struct kvmfr_device *kdev, pgprot_t prot)
+pgprot_t kvmfr_pgprot(struct kvmfr_device *kdev, pgprot_t prot)
 {
 	return kdev->memory ? prot : pgprot_decrypted(prot);
 }
 
 /* Counts a use of pages that cannot be taken away; fails once they are gone. */
-static int kvmfr_use(struct kvmfr_device *kdev)
+int kvmfr_use(struct kvmfr_device *kdev)
 {
 	int ret = -ENODEV;
 
@@ -187,7 +122,7 @@ static int kvmfr_use(struct kvmfr_device *kdev)
 	return ret;
 }
 
-static void kvmfr_unuse(struct kvmfr_device *kdev)
+void kvmfr_unuse(struct kvmfr_device *kdev)
 {
 	if (atomic_dec_and_test(&kdev->users))
 		wake_up(&kdev->idle);
@@ -200,8 +135,8 @@ static void kvmfr_unuse(struct kvmfr_device *kdev)
  * The pages are inserted here, under the lock, and not by the caller: otherwise one could get in
  * behind the back of kvmfr_device_revoke().
  */
-static vm_fault_t kvmfr_fault_in(struct kvmfr_device *kdev, struct vm_fault *vmf,
-				 pgoff_t first, pgoff_t pages)
+vm_fault_t kvmfr_fault_in(struct kvmfr_device *kdev, struct vm_fault *vmf,
+			  pgoff_t first, pgoff_t pages)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
@@ -232,7 +167,7 @@ out:
 }
 
 /* What mappings of both kinds have in common: @pages there are. */
-static int kvmfr_prepare_vma(struct kvmfr_device *kdev, struct vm_area_struct *vma, pgoff_t pages)
+int kvmfr_prepare_vma(struct kvmfr_device *kdev, struct vm_area_struct *vma, pgoff_t pages)
 {
 	const unsigned long flags = VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP;
 
@@ -247,262 +182,6 @@ static int kvmfr_prepare_vma(struct kvmfr_device *kdev, struct vm_area_struct *v
 #endif
 	vma->vm_page_prot = kvmfr_pgprot(kdev, vma->vm_page_prot);
 	return 0;
-}
-
-static vm_fault_t kvmfr_buffer_fault(struct vm_fault *vmf)
-{
-	struct kvmfr_buffer *buffer = vmf->vma->vm_private_data;
-
-	return kvmfr_fault_in(buffer->kdev, vmf, buffer->first, buffer->pages);
-}
-
-static const struct vm_operations_struct kvmfr_buffer_vm_ops = {
-	.fault = kvmfr_buffer_fault,
-};
-
-static int kvmfr_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
-{
-	struct kvmfr_buffer *buffer = dmabuf->priv;
-	int ret;
-
-	if (!(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
-	ret = kvmfr_prepare_vma(buffer->kdev, vma, buffer->pages);
-	if (ret)
-		return ret;
-	vma->vm_private_data = buffer;
-	vma->vm_ops = &kvmfr_buffer_vm_ops;
-	return 0;
-}
-
-static int kvmfr_buffer_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attachment)
-{
-	struct kvmfr_buffer *buffer = dmabuf->priv;
-	struct kvmfr_attachment *use;
-
-	use = kzalloc(sizeof(*use), GFP_KERNEL);
-	if (!use)
-		return -ENOMEM;
-	use->dev = attachment->dev;
-	attachment->priv = use;
-	mutex_lock(&buffer->lock);
-	list_add(&use->entry, &buffer->attachments);
-	mutex_unlock(&buffer->lock);
-	return 0;
-}
-
-static void kvmfr_buffer_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attachment)
-{
-	struct kvmfr_buffer *buffer = dmabuf->priv;
-	struct kvmfr_attachment *use = attachment->priv;
-
-	mutex_lock(&buffer->lock);
-	list_del(&use->entry);
-	mutex_unlock(&buffer->lock);
-	kfree(use);
-}
-
-/* A list of all pages, to be freed by kvfree(). */
-static struct page **kvmfr_buffer_pages(struct kvmfr_buffer *buffer)
-{
-	struct page **pages = kvmalloc_array(buffer->pages, sizeof(*pages), GFP_KERNEL);
-	pgoff_t i;
-
-	if (pages)
-		for (i = 0; i < buffer->pages; i++)
-			pages[i] = kvmfr_page(buffer->kdev, buffer->first + i);
-	return pages;
-}
-
-/* A table of all pages, not yet mapped for any device. */
-static int kvmfr_buffer_table(struct kvmfr_buffer *buffer, struct device *dev,
-			      struct sg_table *table)
-{
-	struct page **pages = kvmfr_buffer_pages(buffer);
-	unsigned long bytes = buffer->pages << PAGE_SHIFT;
-	int ret;
-
-	if (!pages)
-		return -ENOMEM;
-	ret = sg_alloc_table_from_pages_segment(table, pages, buffer->pages, 0, bytes,
-						dma_get_max_seg_size(dev), GFP_KERNEL);
-	kvfree(pages);
-	return ret;
-}
-
-static struct sg_table *kvmfr_buffer_map(struct dma_buf_attachment *attachment,
-					 enum dma_data_direction direction)
-{
-	struct kvmfr_buffer *buffer = attachment->dmabuf->priv;
-	struct kvmfr_attachment *use = attachment->priv;
-	struct sg_table *table;
-	int ret;
-
-	table = kzalloc(sizeof(*table), GFP_KERNEL);
-	if (!table)
-		return ERR_PTR(-ENOMEM);
-	ret = kvmfr_use(buffer->kdev);
-	if (ret)
-		goto free;
-	ret = kvmfr_buffer_table(buffer, attachment->dev, table);
-	if (ret)
-		goto unuse;
-	ret = dma_map_sgtable(attachment->dev, table, direction, 0);
-	if (ret)
-		goto free_table;
-	mutex_lock(&buffer->lock);
-	use->table = table;
-	mutex_unlock(&buffer->lock);
-	return table;
-
-free_table:
-	sg_free_table(table);
-unuse:
-	kvmfr_unuse(buffer->kdev);
-free:
-	kfree(table);
-	return ERR_PTR(ret);
-}
-
-static void kvmfr_buffer_unmap(struct dma_buf_attachment *attachment, struct sg_table *table,
-			       enum dma_data_direction direction)
-{
-	struct kvmfr_buffer *buffer = attachment->dmabuf->priv;
-	struct kvmfr_attachment *use = attachment->priv;
-
-	mutex_lock(&buffer->lock);
-	use->table = NULL;
-	mutex_unlock(&buffer->lock);
-	dma_unmap_sgtable(attachment->dev, table, direction, 0);
-	sg_free_table(table);
-	kfree(table);
-	kvmfr_unuse(buffer->kdev);
-}
-
-static int kvmfr_buffer_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction direction)
-{
-	struct kvmfr_buffer *buffer = dmabuf->priv;
-	struct kvmfr_attachment *use;
-
-	mutex_lock(&buffer->lock);
-	list_for_each_entry(use, &buffer->attachments, entry)
-		if (use->table)
-			dma_sync_sgtable_for_cpu(use->dev, use->table, direction);
-	mutex_unlock(&buffer->lock);
-	return 0;
-}
-
-static int kvmfr_buffer_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction direction)
-{
-	struct kvmfr_buffer *buffer = dmabuf->priv;
-	struct kvmfr_attachment *use;
-
-	mutex_lock(&buffer->lock);
-	list_for_each_entry(use, &buffer->attachments, entry)
-		if (use->table)
-			dma_sync_sgtable_for_device(use->dev, use->table, direction);
-	mutex_unlock(&buffer->lock);
-	return 0;
-}
-
-static int kvmfr_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
-{
-	struct kvmfr_buffer *buffer = dmabuf->priv;
-	struct kvmfr_device *kdev = buffer->kdev;
-	struct page **pages;
-	void *address = NULL;
-	int ret;
-
-	ret = kvmfr_use(kdev);
-	if (ret)
-		return ret;
-	pages = kvmfr_buffer_pages(buffer);
-	if (pages)
-		address = vmap(pages, buffer->pages, VM_MAP, kvmfr_pgprot(kdev, PAGE_KERNEL));
-	kvfree(pages);
-	if (!address) {
-		kvmfr_unuse(kdev);
-		return -ENOMEM;
-	}
-	iosys_map_set_vaddr(map, address);
-	return 0;
-}
-
-static void kvmfr_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
-{
-	struct kvmfr_buffer *buffer = dmabuf->priv;
-
-	vunmap(map->vaddr);
-	kvmfr_unuse(buffer->kdev);
-}
-
-static void kvmfr_buffer_release(struct dma_buf *dmabuf)
-{
-	struct kvmfr_buffer *buffer = dmabuf->priv;
-
-	down_write(&buffer->kdev->lock);
-	list_del(&buffer->entry);
-	up_write(&buffer->kdev->lock);
-	if (buffer->inode)
-		iput(buffer->inode);
-	kvmfr_device_put(buffer->kdev);
-	mutex_destroy(&buffer->lock);
-	kfree(buffer);
-}
-
-static const struct dma_buf_ops kvmfr_buffer_ops = {
-	.attach = kvmfr_buffer_attach,
-	.detach = kvmfr_buffer_detach,
-	.map_dma_buf = kvmfr_buffer_map,
-	.unmap_dma_buf = kvmfr_buffer_unmap,
-	.begin_cpu_access = kvmfr_buffer_begin_cpu_access,
-	.end_cpu_access = kvmfr_buffer_end_cpu_access,
-	.mmap = kvmfr_buffer_mmap,
-	.vmap = kvmfr_buffer_vmap,
-	.vunmap = kvmfr_buffer_vunmap,
-	.release = kvmfr_buffer_release,
-};
-
-static struct dma_buf *kvmfr_buffer_export(struct kvmfr_device *kdev, u64 offset, u64 size)
-{
-	DEFINE_DMA_BUF_EXPORT_INFO(info);
-	struct kvmfr_buffer *buffer;
-	struct dma_buf *dmabuf;
-	bool gone;
-
-	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
-	if (!buffer)
-		return ERR_PTR(-ENOMEM);
-	buffer->kdev = kdev;
-	buffer->first = offset >> PAGE_SHIFT;
-	buffer->pages = size >> PAGE_SHIFT;
-	INIT_LIST_HEAD(&buffer->entry);
-	INIT_LIST_HEAD(&buffer->attachments);
-	mutex_init(&buffer->lock);
-	info.ops = &kvmfr_buffer_ops;
-	info.size = size;
-	info.flags = O_RDWR;
-	info.priv = buffer;
-	dmabuf = dma_buf_export(&info);
-	if (IS_ERR(dmabuf)) {
-		mutex_destroy(&buffer->lock);
-		kfree(buffer);
-		return dmabuf;
-	}
-	kref_get(&kdev->ref);
-	/* The file and its own hold on the inode end before kvmfr_buffer_release(). */
-	buffer->inode = file_inode(dmabuf->file);
-	ihold(buffer->inode);
-	down_write(&kdev->lock);
-	gone = kdev->gone;
-	if (!gone)
-		list_add(&buffer->entry, &kdev->buffers);
-	up_write(&kdev->lock);
-	if (gone) {
-		dma_buf_put(dmabuf);
-		return ERR_PTR(-ENODEV);
-	}
-	return dmabuf;
 }
 
 static long kvmfr_ioctl_create(struct file *file, void __user *argument)
