@@ -19,7 +19,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     println!("\n=== house rules");
     let mut faults = layers()?;
     let mut files = Vec::new();
-    for root in ["crates", "xtask"] {
+    for root in ["crates", "module", "xtask"] {
         collect(Path::new(root), &mut files)?;
     }
     for file in &files {
@@ -76,7 +76,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         let path = entry?.path();
         if path.is_dir() && !path.ends_with("target") {
             collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "c" || extension == "h")
+        {
             files.push(path);
         }
     }
