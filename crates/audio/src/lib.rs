@@ -1,0 +1,10 @@
+//! Sound between a virtual machine and the desktop, held in time.
+//!
+//! The guest's sound is paced by one clock, the sound card by another; this crate plays the one on the other without
+//! ever running dry or falling behind, by resampling in a ratio that follows both.
+
+#![deny(unsafe_code)]
+
+mod format;
+
+pub use format::{Format, FormatError};
