@@ -5,6 +5,7 @@
 
 mod agent;
 mod link;
+mod sound;
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use clock::{Clock as _, MonotonicClock, Nanos};
 
 use agent::Agent;
+pub use sound::{Playing, SoundFormat, Tone};
 
 /// Channel types (spice.md 1.6).
 pub const MAIN: u8 = 1;
@@ -25,6 +27,10 @@ pub const DISPLAY: u8 = 2;
 pub const INPUTS: u8 = 3;
 /// The pointer's shape.
 pub const CURSOR: u8 = 4;
+/// Sound that the guest plays.
+pub const PLAYBACK: u8 = 5;
+/// Sound that the guest records.
+pub const RECORD: u8 = 6;
 
 /// One motion acknowledgement for this many messages (spice.md 4.4).
 const MOTIONS_PER_ACK: u32 = 4;
@@ -40,6 +46,8 @@ pub struct ServerOptions {
     pub has_tablet: bool,
     /// Whether an agent runs in the guest.
     pub has_agent: bool,
+    /// Whether the machine has a sound card.
+    pub has_sound: bool,
     /// Size and colour (0x00RRGGBB) of the picture.
     pub picture: (u32, u32, u32),
 }
@@ -51,6 +59,7 @@ impl Default for ServerOptions {
             uuid: [0; 16],
             has_tablet: false,
             has_agent: false,
+            has_sound: false,
             picture: (640, 480, 0x0020_4080),
         }
     }
@@ -464,6 +473,7 @@ fn begin(connection: &Connection, shared: &Arc<Shared>) -> anyhow::Result<()> {
             connection.send(3, &words(&[1, 20]))?;
             connection.send(101, &[0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0])?;
         }
+        PLAYBACK | RECORD => sound::begin(connection)?,
         _ => {}
     }
     Ok(())
@@ -512,7 +522,12 @@ fn answer(
 ) -> anyhow::Result<()> {
     match (arrival.channel, arrival.kind) {
         (MAIN, 104) => {
-            let list = [3, 0, 0, 0, DISPLAY, 0, CURSOR, 0, INPUTS, 0];
+            let mut channels = vec![DISPLAY, CURSOR, INPUTS];
+            if shared.options.has_sound {
+                channels.extend([PLAYBACK, RECORD]);
+            }
+            let mut list = words(&[u32::try_from(channels.len())?]);
+            list.extend(channels.iter().flat_map(|&channel| [channel, 0]));
             connection.send(104, &list)?;
         }
         (MAIN, 105) => {
