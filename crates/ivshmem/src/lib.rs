@@ -41,6 +41,7 @@
     reason = "copies by raw pointers; ranges are checked by the windows"
 )]
 mod copy;
+mod dma;
 #[expect(unsafe_code, reason = "maps and unmaps")]
 mod memory;
 #[expect(
@@ -58,6 +59,7 @@ mod source;
 mod stream;
 
 pub use copy::{Caching, STREAM_READS_FROM, STREAM_WRITES_FROM, Stores, store_fence};
+pub use dma::{CpuAccess, CpuAccessing, DmaBuf, DmaBufError, DmaBufSource, DmaBufs, Export};
 pub use memory::SharedMemory;
 pub use open::{OpenError, Remedy, check_size};
 pub use rows::Rows;

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::io::Errno;
@@ -10,10 +11,11 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use crate::sigbus::Registration;
 use crate::{Caching, OpenError, SharedSlice, Source};
 
-/// The whole shared memory, mapped readable and writable until this value is dropped.
+/// The whole shared memory, mapped readable and writable until this value and all its [`DmaBufs`](crate::DmaBufs) are
+/// dropped.
 #[derive(Debug)]
 pub struct SharedMemory {
-    mapping: Mapping,
+    mapping: Arc<Mapping>,
     caching: Caching,
     fd: OwnedFd,
 }
@@ -53,7 +55,7 @@ impl SharedMemory {
     /// Puts a mapping and its descriptor together.
     pub(crate) fn new(mapping: Mapping, caching: Caching, fd: OwnedFd) -> Self {
         Self {
-            mapping,
+            mapping: Arc::new(mapping),
             caching,
             fd,
         }
@@ -61,13 +63,13 @@ impl SharedMemory {
 
     /// Bytes of the mapping.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.mapping.len
     }
 
     /// Tells whether the mapping is empty; it never is.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.mapping.len == 0
     }
 
@@ -79,7 +81,7 @@ impl SharedMemory {
 
     /// The window over all of it.
     #[must_use]
-    pub const fn as_slice(&self) -> SharedSlice<'_> {
+    pub fn as_slice(&self) -> SharedSlice<'_> {
         // SAFETY: the mapping lives as long as `self`, which the lifetime of the window borrows.
         unsafe { SharedSlice::from_raw(self.mapping.start, self.mapping.len) }
             .with_caching(self.caching)
@@ -96,6 +98,11 @@ impl SharedMemory {
             .registration
             .as_ref()
             .is_some_and(Registration::is_faulted)
+    }
+
+    /// The mapping, for whoever must outlive this.
+    pub(crate) const fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
     }
 
     /// Checks that the memory has room for `needed` bytes.
@@ -150,6 +157,18 @@ impl Mapping {
         let registration = Registration::new(start.expose_provenance(), len);
         mapping.registration = Some(registration.ok_or(Errno::MFILE)?);
         Ok(mapping)
+    }
+}
+
+impl Mapping {
+    /// Where it begins.
+    pub(crate) fn address(&self) -> usize {
+        self.start.addr().get()
+    }
+
+    /// Its bytes.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 }
 
