@@ -6,5 +6,12 @@
 #![deny(unsafe_code)]
 
 mod format;
+pub mod lane;
+pub mod playback;
+pub mod pull;
+pub mod ticks;
 
 pub use format::{Format, FormatError};
+pub use lane::{Input, Lane};
+pub use pull::{Counters, Phase};
+pub use ticks::Tick;
