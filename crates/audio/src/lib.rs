@@ -5,13 +5,18 @@
 
 #![deny(unsafe_code)]
 
+pub mod capture;
 mod format;
 pub mod lane;
 pub mod playback;
+mod primitive;
 pub mod pull;
+pub mod ring;
 pub mod ticks;
 
+pub use capture::{Capture, Push, capture};
 pub use format::{Format, FormatError};
 pub use lane::{Input, Lane};
-pub use pull::{Counters, Phase};
-pub use ticks::Tick;
+pub use pull::{Counters, Feed, Phase, Pull, stream};
+pub use ring::{Read, Reader, Writer, ring};
+pub use ticks::{Tick, TickReceiver, TickSender, ticks};

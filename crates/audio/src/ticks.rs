@@ -1,6 +1,12 @@
-//! What the device's callback tells about each of its requests.
+//! What the device's callback tells of its clock: the latest requests, handed over without a lock.
+//!
+//! A queue that is full either hides the newest tick, as the seed's did, or has to take back the oldest (timing.md T7).
+//! Here each slot is a sequence lock: the callback overwrites the oldest tick without asking, and the audio thread, when
+//! it finds that it was overtaken, counts what it missed and goes on with the oldest that is left.
 
 use clock::Nanos;
+
+use crate::primitive::{Arc, AtomicU64, Ordering};
 
 /// One request of the device, as its callback saw it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +19,214 @@ pub struct Tick {
     pub consumed: u64,
     /// Ring position of this request's first frame. Differs from `consumed` by what was skipped.
     pub position: u64,
-    /// The device's own estimate, if it has one: frames from now until this request's first frame is heard.
+    /// The device's own estimate, if it has one: frames from `at` until this request's first frame is heard.
     pub delay_frames: Option<u32>,
+}
+
+/// Ticks kept: 16 as in the seed, 85 ms of the shortest usual period.
+#[cfg(not(loom))]
+const SLOTS: usize = 16;
+/// Few enough for a model to go around them.
+#[cfg(loom)]
+const SLOTS: usize = 2;
+
+const WORDS: usize = 4;
+
+/// One tick and the number of the store that left it there.
+#[derive(Debug)]
+struct Slot {
+    /// 2n + 1 while tick n is being stored, 2n + 2 once it is; 0 before the first.
+    sequence: AtomicU64,
+    /// The tick. Each word is stored with Release and loaded with Acquire: a reader that gets a word of tick n also sees
+    /// at least 2n + 1 when it looks at the sequence again, and so knows that it was overtaken.
+    words: [AtomicU64; WORDS],
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Ticks sent ever. Stored by the sender only, with Release after the slot; the receiver's Acquire pairs with that.
+    sent: AtomicU64,
+    slots: [Slot; SLOTS],
+}
+
+impl Shared {
+    fn slot(&self, number: u64) -> &Slot {
+        // A remainder below a usize.
+        &self.slots[(number % SLOTS as u64) as usize]
+    }
+}
+
+/// Makes a hand-over for the latest ticks.
+#[must_use]
+pub fn ticks() -> (TickSender, TickReceiver) {
+    let shared = Arc::new(Shared {
+        sent: AtomicU64::new(0),
+        slots: std::array::from_fn(|_| Slot {
+            sequence: AtomicU64::new(0),
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
+        }),
+    });
+    let sender = TickSender {
+        sent: 0,
+        shared: Arc::clone(&shared),
+    };
+    let receiver = TickReceiver {
+        next: 0,
+        missed: 0,
+        shared,
+    };
+    (sender, receiver)
+}
+
+/// The callback's side: allocation-free, wait-free, without system calls.
+#[derive(Debug)]
+pub struct TickSender {
+    sent: u64,
+    shared: Arc<Shared>,
+}
+
+impl TickSender {
+    /// Hands a tick over, in place of the oldest.
+    pub fn send(&mut self, tick: Tick) {
+        let slot = self.shared.slot(self.sent);
+        // Relaxed: the Release of each word below carries it.
+        slot.sequence.store(2 * self.sent + 1, Ordering::Relaxed);
+        for (place, word) in slot.words.iter().zip(to_words(tick)) {
+            place.store(word, Ordering::Release);
+        }
+        slot.sequence.store(2 * self.sent + 2, Ordering::Release);
+        self.sent += 1;
+        self.shared.sent.store(self.sent, Ordering::Release);
+    }
+}
+
+/// The audio thread's side.
+#[derive(Debug)]
+pub struct TickReceiver {
+    next: u64,
+    missed: u64,
+    shared: Arc<Shared>,
+}
+
+impl TickReceiver {
+    /// The next tick in order, if there is one; those that were overwritten are missed.
+    pub fn receive(&mut self) -> Option<Tick> {
+        // Each failure means that the sender went around; a callback that outruns this thread so often is not a device.
+        for _ in 0..SLOTS {
+            let sent = self.shared.sent.load(Ordering::Acquire);
+            let oldest = sent.saturating_sub(SLOTS as u64);
+            if self.next < oldest {
+                self.missed += oldest - self.next;
+                self.next = oldest;
+            }
+            if self.next == sent {
+                return None;
+            }
+            if let Some(tick) = self.load(self.next) {
+                self.next += 1;
+                return Some(tick);
+            }
+            // It is being overwritten.
+            self.next += 1;
+            self.missed += 1;
+        }
+        None
+    }
+
+    /// Ticks that were overwritten before this side came to them, ever.
+    #[must_use]
+    pub const fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// Tick `number`, unless the sender has begun to overwrite it.
+    fn load(&self, number: u64) -> Option<Tick> {
+        let slot = self.shared.slot(number);
+        let is_kept = |order| slot.sequence.load(order) == 2 * number + 2;
+        if !is_kept(Ordering::Acquire) {
+            return None;
+        }
+        let mut words = [0; WORDS];
+        for (word, place) in words.iter_mut().zip(&slot.words) {
+            *word = place.load(Ordering::Acquire);
+        }
+        // Relaxed: the Acquire of each word orders it after them.
+        is_kept(Ordering::Relaxed).then(|| to_tick(words))
+    }
+}
+
+fn to_words(tick: Tick) -> [u64; WORDS] {
+    let delay = tick
+        .delay_frames
+        .map_or(0, |frames| u64::from(frames.saturating_add(1)));
+    [
+        tick.at.0.cast_unsigned(),
+        delay << 32 | u64::from(tick.frames),
+        tick.consumed,
+        tick.position,
+    ]
+}
+
+fn to_tick([at, delay_and_frames, consumed, position]: [u64; WORDS]) -> Tick {
+    // Both halves have 32 bits.
+    let delay = (delay_and_frames >> 32) as u32;
+    Tick {
+        at: Nanos(at.cast_signed()),
+        frames: (delay_and_frames & u64::from(u32::MAX)) as u32,
+        consumed,
+        position,
+        delay_frames: delay.checked_sub(1),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn tick(number: u64) -> Tick {
+        Tick {
+            at: Nanos(-5 + number.cast_signed()),
+            frames: u32::MAX - 7,
+            consumed: number,
+            position: u64::MAX - number,
+            delay_frames: (number % 2 == 1).then_some(3),
+        }
+    }
+
+    #[test]
+    fn ticks_arrive_unchanged_and_in_order() {
+        let (mut sender, mut receiver) = ticks();
+        assert_eq!(receiver.receive(), None);
+        for number in 0..100 {
+            sender.send(tick(number));
+            sender.send(tick(number + 1));
+            assert_eq!(receiver.receive(), Some(tick(number)));
+            assert_eq!(receiver.receive(), Some(tick(number + 1)));
+            assert_eq!(receiver.receive(), None);
+        }
+        assert_eq!(receiver.missed(), 0);
+    }
+
+    #[test]
+    fn the_oldest_are_overwritten_and_counted() {
+        let (mut sender, mut receiver) = ticks();
+        for number in 0..40 {
+            sender.send(tick(number));
+        }
+        assert_eq!(receiver.receive(), Some(tick(24)));
+        assert_eq!(receiver.missed(), 24);
+        assert_eq!(std::iter::from_fn(|| receiver.receive()).count(), 15);
+        assert_eq!(receiver.missed(), 24);
+    }
+
+    #[test]
+    fn no_delay_is_not_a_delay_of_nothing() {
+        for delay_frames in [None, Some(0), Some(1), Some(u32::MAX - 1)] {
+            let tick = Tick {
+                delay_frames,
+                ..tick(0)
+            };
+            assert_eq!(to_tick(to_words(tick)), tick);
+        }
+    }
 }

@@ -1,0 +1,117 @@
+//! The way of the microphone: from the device's real-time callback to the audio thread.
+
+use clock::Nanos;
+
+use crate::Format;
+use crate::primitive::{Arc, AtomicU64, Ordering};
+use crate::ring::{Reader, Writer, ring};
+
+/// The words beside the ring, stored by the callback only. Relaxed: nothing else depends on them.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Calls ever.
+    pushes: AtomicU64,
+    /// Frames that did not fit, ever.
+    dropped: AtomicU64,
+    /// When the latest call came, in nanoseconds.
+    at: AtomicU64,
+}
+
+/// Makes both sides of a recording, with a ring for at least `capacity_frames`.
+#[must_use]
+pub fn capture(format: Format, capacity_frames: usize) -> (Push, Capture) {
+    let (writer, reader) = ring(format, capacity_frames);
+    let shared = Arc::new(Shared::default());
+    let push = Push {
+        format,
+        writer,
+        pushes: 0,
+        dropped: 0,
+        shared: Arc::clone(&shared),
+    };
+    let capture = Capture {
+        format,
+        reader,
+        shared,
+    };
+    (push, capture)
+}
+
+/// The callback's side: allocation-free, lock-free, without system calls.
+#[derive(Debug)]
+pub struct Push {
+    format: Format,
+    writer: Writer,
+    pushes: u64,
+    dropped: u64,
+    shared: Arc<Shared>,
+}
+
+impl Push {
+    /// The shape that [`Self::push`] takes.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Hands over interleaved frames that the device gave at `now`. What does not fit is dropped and counted; a trailing
+    /// part of a frame is ignored.
+    pub fn push(&mut self, interleaved: &[f32], now: Nanos) {
+        let frames = interleaved.len() / self.format.channels();
+        let taken = self.writer.write(interleaved);
+        self.dropped += (frames - taken) as u64;
+        self.pushes += 1;
+        let shared = &*self.shared;
+        shared.pushes.store(self.pushes, Ordering::Relaxed);
+        shared.dropped.store(self.dropped, Ordering::Relaxed);
+        shared.at.store(now.0.cast_unsigned(), Ordering::Relaxed);
+    }
+}
+
+/// The audio thread's side of a recording.
+#[derive(Debug)]
+pub struct Capture {
+    format: Format,
+    reader: Reader,
+    shared: Arc<Shared>,
+}
+
+impl Capture {
+    /// The shape of what [`Self::take`] gives.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Frames that can be taken now.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.reader.available()
+    }
+
+    /// Fills `out` with as many whole frames as there are, interleaved, and tells how many; the rest of it stays as it is.
+    pub fn take(&mut self, out: &mut [f32]) -> usize {
+        let channels = self.format.channels();
+        let frames = self.available().min(out.len() / channels);
+        self.reader.read(&mut out[..frames * channels]).frames
+    }
+
+    /// Passes over the oldest frames but `keep`, and tells how many: after a hiccup old sound is not worth its latency.
+    pub fn discard(&mut self, keep: usize) -> usize {
+        let frames = self.available().saturating_sub(keep);
+        self.reader.pass(frames).frames
+    }
+
+    /// Frames that the callback could not hand over because nobody took the earlier ones, ever.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// When the callback last came; `None` before its first time.
+    #[must_use]
+    pub fn latest(&self) -> Option<Nanos> {
+        let is_there = self.shared.pushes.load(Ordering::Relaxed) > 0;
+        is_there.then(|| Nanos(self.shared.at.load(Ordering::Relaxed).cast_signed()))
+    }
+}
