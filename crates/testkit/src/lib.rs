@@ -1,4 +1,4 @@
-//! What tests and benchmarks start or compare with: X servers, compositors, virtual machines, our own programs, a painter and a
+//! What tests and benchmarks start or compare with: X servers, compositors, sound servers, virtual machines, our own programs, a painter and a
 //! watcher of X screens, and the naive picture that the renderers are measured against.
 //!
 //! Tests only: a fixture that cannot be had on this machine is skipped loudly with [`skip`], never passed over.
@@ -21,6 +21,7 @@ pub mod process;
 pub mod programs;
 pub mod reference;
 mod segment;
+pub mod sound_server;
 pub mod spice_server;
 pub mod trixie;
 pub mod watch;
