@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod capture;
+pub mod device;
 mod format;
 pub mod lane;
 pub mod playback;
