@@ -23,6 +23,7 @@ pub mod reference;
 mod segment;
 pub mod sound_server;
 pub mod spice_server;
+pub mod tone;
 pub mod trixie;
 pub mod watch;
 pub mod wayland_input;
