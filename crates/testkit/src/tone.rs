@@ -202,10 +202,11 @@ fn solve<const N: usize>(mut matrix: [[f64; N]; N], mut right: [f64; N]) -> Opti
         }
         matrix.swap(column, pivot);
         right.swap(column, pivot);
+        let from = matrix[column];
         for row in column + 1..N {
-            let factor = matrix[row][column] / matrix[column][column];
-            for k in column..N {
-                matrix[row][k] -= factor * matrix[column][k];
+            let factor = matrix[row][column] / from[column];
+            for (value, part) in matrix[row].iter_mut().zip(from) {
+                *value -= factor * part;
             }
             right[row] -= factor * right[column];
         }
