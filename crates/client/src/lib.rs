@@ -16,6 +16,7 @@ pub mod machine;
 pub mod memory;
 pub mod renderer;
 pub mod session;
+pub mod sound;
 pub mod stats;
 pub mod unattended;
 pub mod view;

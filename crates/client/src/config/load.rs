@@ -213,6 +213,10 @@ impl Loader {
             let text = "win:jitRender needs input:mouseRedraw, which is turned on";
             self.notices.push(Notice::warning(text));
         }
+        if self.options.text("audio:resampler") == Some("backend") {
+            let text = "audio:resampler=backend: the client's own resampler is used, which both clocks steer";
+            self.notices.push(Notice::info(text));
+        }
         if self.options.text("app:renderer") == Some("OpenGL") {
             let text = "app:renderer=OpenGL: there is no desktop OpenGL path yet, EGL is used";
             self.notices.push(Notice::info(text));

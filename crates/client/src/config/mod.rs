@@ -7,6 +7,7 @@ mod check;
 mod environment;
 mod load;
 mod settings;
+mod sound;
 mod spice;
 mod table;
 
@@ -19,6 +20,7 @@ pub use settings::{
     AppSettings, EglSettings, InputSettings, OnVmExit, Renderer, RunSettings, Screensaver,
     Screenshot, Settings, Transport, WinSettings,
 };
+pub use sound::SoundOptions;
 pub use spice::{Secret, SpiceSettings};
 pub use table::table;
 

@@ -8,6 +8,7 @@ use ivshmem::Source;
 use options::Options;
 use picture::{BufferPoint, Rotation, ScaleFilter, Size, ViewOptions};
 
+use super::sound::SoundOptions;
 use super::spice::SpiceSettings;
 use super::{check, keys};
 use crate::input;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub input: InputSettings,
     /// `spice:…` and `clipboard:…`.
     pub spice: SpiceSettings,
+    /// `audio:…`, `pipewire:…` and `spice:audio`.
+    pub sound: SoundOptions,
     /// The `--…` flags.
     pub run: RunSettings,
 }
@@ -182,6 +185,7 @@ impl Settings {
             egl: egl(options),
             input: input(options),
             spice: SpiceSettings::new(options),
+            sound: SoundOptions::new(options),
             run,
         }
     }

@@ -136,7 +136,7 @@ pub(super) static SPICE: [OptionSpec; 18] = [
     )
     .aliases(&["clipboard:toLocal"])
     .works(),
-    OptionSpec::switch("spice", "audio", true, "Sound"),
+    OptionSpec::switch("spice", "audio", true, "Sound").works(),
     OptionSpec::switch(
         "spice",
         "scaleCursor",

@@ -6,18 +6,30 @@ pub(super) static AUDIO: [OptionSpec; 8] = [
     OptionSpec::int(
         "audio",
         "periodSize",
-        2048,
-        "Device period to ask for (samples)",
+        512,
+        "Device period to ask for, in samples; 0 is 10 ms. 2048 up to B7: less is sooner heard",
     )
-    .since(Since::B6),
-    OptionSpec::int("audio", "bufferLatency", 13, "Extra buffering (ms)").since(Since::B6),
+    .values("0, or held to 32 to 8192")
+    .since(Since::B6)
+    .works(),
+    OptionSpec::int(
+        "audio",
+        "bufferLatency",
+        13,
+        "Extra buffering (ms); not set: none, as what the devices need is measured",
+    )
+    .values("held to 0 to 1000")
+    .since(Since::B6)
+    .works(),
     OptionSpec::int(
         "audio",
         "latencyOffset",
         6,
         "Added to the least latency (ms)",
     )
-    .since(Since::Head),
+    .values("held to 0 to 1000")
+    .since(Since::Head)
+    .works(),
     OptionSpec::choice(
         "audio",
         "micDefault",
@@ -25,27 +37,55 @@ pub(super) static AUDIO: [OptionSpec; 8] = [
         "prompt",
         "What to do when the guest opens the microphone",
     )
-    .since(Since::B6),
+    .since(Since::B6)
+    .works(),
     OptionSpec::switch(
         "audio",
         "micShowIndicator",
         true,
-        "Show an icon while recording",
+        "Say so on the screen while recording",
     )
-    .since(Since::B6),
-    OptionSpec::switch("audio", "syncVolume", true, "Follow the guest's volume").since(Since::B7),
-    OptionSpec::switch("audio", "debug", false, "Log synchronisation").since(Since::Head),
+    .since(Since::B6)
+    .works(),
+    OptionSpec::switch(
+        "audio",
+        "syncVolume",
+        true,
+        "Follow the guest's volume and mute",
+    )
+    .since(Since::B7)
+    .works(),
+    OptionSpec::switch("audio", "debug", false, "Log synchronisation")
+        .since(Since::Head)
+        .works(),
     OptionSpec::choice(
         "audio",
         "resampler",
         &["auto", "libsamplerate", "backend"],
         "auto",
-        "Who resamples",
+        "Accepted; the client's own sinc resampler does it, whatever is chosen",
     )
-    .since(Since::Head),
+    .since(Since::Head)
+    .works(),
 ];
 
 pub(super) static PIPEWIRE: [OptionSpec; 2] = [
-    OptionSpec::text("pipewire", "outDevice", None, "Playback target").since(Since::B7),
-    OptionSpec::text("pipewire", "recDevice", None, "Recording target").since(Since::B7),
+    OptionSpec::text(
+        "pipewire",
+        "outDevice",
+        None,
+        "Device to play on; not set: the desktop's default",
+    )
+    .values("a node's name, with PulseAudio a sink's")
+    .since(Since::B7)
+    .works(),
+    OptionSpec::text(
+        "pipewire",
+        "recDevice",
+        None,
+        "Device to record from; not set: the desktop's default",
+    )
+    .values("a node's name, with PulseAudio a source's")
+    .since(Since::B7)
+    .works(),
 ];

@@ -25,7 +25,7 @@ const SPECIFIED: &str = "
       clipboardToVM=yes clipboardToLocal=yes audio=yes scaleCursor(j)=yes captureOnStart=no
       alwaysShowCursor=no showCursorDot=yes largeCursorDot=no waitForServer=yes usbAudio=yes
       display=auto password= passwordFile=
-    audio: periodSize=2048 bufferLatency=13 latencyOffset=6 micDefault=prompt
+    audio: periodSize=512 bufferLatency=13 latencyOffset=6 micDefault=prompt
       micShowIndicator=yes syncVolume=yes debug=no resampler=auto
     egl: vsync=no doubleBuffer=no multisample=yes nvGainMax=1 nvGain=0 cbMode=0 scale=0 debug=no
       noBufferAge=no noSwapDamage=no scalePointer=yes preset= mapHDRtoSDR=yes
