@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clock::Nanos;
 
+pub use crate::playback::DeviceTiming;
 use crate::{Format, Pull, Push};
 
 /// A sound server, or something that takes its place.
@@ -81,19 +82,32 @@ pub trait PlaybackDevice: Send {
 
     /// How long what the callback gives now takes to be heard; `None` if the server has not told.
     fn latency(&self) -> Option<Nanos>;
+
+    /// What it is, for the user: its server and, where that is known, the device's name.
+    fn description(&self) -> String {
+        String::new()
+    }
+
+    /// It stands in for a server that is not there: nobody hears it.
+    fn is_stand_in(&self) -> bool {
+        false
+    }
 }
 
 /// A device that records. Dropping it closes it: its callback does not run any more when `drop` returns (timing.md T4).
 pub trait CaptureDevice: Send {
     /// Sets the volume: a linear factor for each channel, 0 to 1, and whether only silence is recorded.
     fn set_volume(&mut self, levels: &[f32], mute: bool);
-}
 
-/// What a device promises about its requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceTiming {
-    /// Frames of the longest request that is to be expected.
-    pub max_period_frames: u32,
+    /// What it is, for the user: its server and, where that is known, the device's name.
+    fn description(&self) -> String {
+        String::new()
+    }
+
+    /// It stands in for a server that is not there: it records silence.
+    fn is_stand_in(&self) -> bool {
+        false
+    }
 }
 
 /// Where a device reports what happens to it, from a thread of its own.

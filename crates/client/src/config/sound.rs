@@ -1,7 +1,6 @@
 //! The options of the sound, as types.
 
-use std::time::Duration;
-
+use clock::Nanos;
 use options::Options;
 
 use crate::sound::Policy;
@@ -10,8 +9,8 @@ use crate::sound::Policy;
 const SHORTEST_PERIOD: i64 = 32;
 /// The longest, 171 ms at 48 kHz.
 const LONGEST_PERIOD: i64 = 8192;
-/// The most that may be added to the latency: the ring holds about this much.
-const LONGEST_EXTRA_MS: i64 = 1000;
+/// The most that either option may add to the latency: both together are a second, about what the ring holds.
+const LONGEST_EXTRA_MS: i64 = 500;
 
 /// Sound in both directions. With `spice:enable=no` it is off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +19,10 @@ pub struct SoundOptions {
     pub enable: bool,
     /// `audio:periodSize` in frames; `None` is 10 ms.
     pub period_frames: Option<u32>,
-    /// What is added to the least latency: `audio:latencyOffset`, and `audio:bufferLatency` if the user set it.
-    pub extra_latency: Duration,
+    /// `audio:bufferLatency`.
+    pub buffer_latency: Nanos,
+    /// `audio:latencyOffset`.
+    pub latency_offset: Nanos,
     /// `audio:micDefault`.
     pub microphone: Policy,
     /// `audio:micShowIndicator`.
@@ -39,11 +40,7 @@ pub struct SoundOptions {
 impl SoundOptions {
     /// Takes the values out of `options`, which have passed [`Options::check`].
     pub(super) fn new(options: &Options) -> Self {
-        let ms = |name| options.int(name).clamp(0, LONGEST_EXTRA_MS).unsigned_abs();
-        let mut extra_ms = ms("audio:latencyOffset");
-        if options.is_set("audio:bufferLatency") {
-            extra_ms = (extra_ms + ms("audio:bufferLatency")).min(LONGEST_EXTRA_MS.unsigned_abs());
-        }
+        let ms = |name| Nanos::from_millis(options.int(name).clamp(0, LONGEST_EXTRA_MS));
         let device = |name| {
             let text = options.text(name).map(str::trim);
             text.filter(|text| !text.is_empty()).map(str::to_owned)
@@ -54,7 +51,8 @@ impl SoundOptions {
                 ..=0 => None,
                 frames => u32::try_from(frames.clamp(SHORTEST_PERIOD, LONGEST_PERIOD)).ok(),
             },
-            extra_latency: Duration::from_millis(extra_ms),
+            buffer_latency: ms("audio:bufferLatency"),
+            latency_offset: ms("audio:latencyOffset"),
             microphone: match options.text("audio:micDefault") {
                 Some("allow") => Policy::Allow,
                 Some("deny") => Policy::Deny,
@@ -89,7 +87,11 @@ mod tests {
         let sound = with(&[]);
         assert!(sound.enable && sound.follows_volume && sound.shows_microphone && !sound.debug);
         assert_eq!(sound.period_frames, Some(512));
-        assert_eq!(sound.extra_latency, Duration::from_millis(6));
+        let (jitter, offset) = (Nanos::from_millis(13), Nanos::from_millis(6));
+        assert_eq!(
+            (sound.buffer_latency, sound.latency_offset),
+            (jitter, offset)
+        );
         assert_eq!(sound.microphone, Policy::Prompt);
         assert_eq!((sound.playback_device, sound.record_device), (None, None));
     }
@@ -109,15 +111,16 @@ mod tests {
     }
 
     #[test]
-    fn extra_buffering_counts_only_where_it_was_asked_for() {
-        let ms = |arguments: &[&str]| with(arguments).extra_latency.as_millis();
-        assert_eq!(ms(&["audio:bufferLatency=13"]), 19);
-        assert_eq!(ms(&["audio:bufferLatency=0", "audio:latencyOffset=0"]), 0);
-        assert_eq!(ms(&["audio:latencyOffset=-3"]), 0);
-        assert_eq!(
-            ms(&["audio:bufferLatency=99999", "audio:latencyOffset=99999"]),
-            1000
-        );
+    fn extra_latency_is_held_to_what_the_ring_holds() {
+        for (given, ms) in [("-3", 0), ("0", 0), ("20", 20), ("99999999999", 500)] {
+            let sound = with(&[
+                &format!("audio:bufferLatency={given}"),
+                &format!("audio:latencyOffset={given}"),
+            ]);
+            let expected = Nanos::from_millis(ms);
+            assert_eq!(sound.buffer_latency, expected, "{given}");
+            assert_eq!(sound.latency_offset, expected, "{given}");
+        }
     }
 
     #[test]

@@ -16,9 +16,9 @@ pub(super) static AUDIO: [OptionSpec; 8] = [
         "audio",
         "bufferLatency",
         13,
-        "Extra buffering (ms); not set: none, as what the devices need is measured",
+        "Lateness of packets to allow for even if less is measured (ms)",
     )
-    .values("held to 0 to 1000")
+    .values("held to 0 to 500")
     .since(Since::B6)
     .works(),
     OptionSpec::int(
@@ -27,7 +27,7 @@ pub(super) static AUDIO: [OptionSpec; 8] = [
         6,
         "Added to the least latency (ms)",
     )
-    .values("held to 0 to 1000")
+    .values("held to 0 to 500")
     .since(Since::Head)
     .works(),
     OptionSpec::choice(
