@@ -19,7 +19,7 @@ pub(crate) struct Options {
 /// A part that is worth a name of its own.
 #[derive(Clone, Copy, ValueEnum)]
 enum Part {
-    /// The kernel module: built against Debian's kernels, and tried in a virtual machine of each.
+    /// The kernel module: built against Debian's kernels, tried in a virtual machine of each, and used in several.
     KvmfrModule,
 }
 
@@ -38,7 +38,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         command.arg("test").env("RUST_TEST_THREADS", "1");
     }
     if let Some(Part::KvmfrModule) = options.part {
-        command.args(["--package", "e2e", "--test", "kvmfr_module"]);
+        command.args(["--package", "e2e"]);
+        for test in ["kvmfr_module", "vm_to_vm"] {
+            command.args(["--test", test]);
+        }
     } else if options.packages.is_empty() {
         command.arg("--workspace");
     }

@@ -2,11 +2,12 @@
 //!
 //! What is tried in the machine is in `src/bin/lg-kvmfr-check`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use e2e::kernel_module::{build, repository, sources};
 use ivshmem::{SharedMemory, Source};
 use testkit::guest::{GuestImage, GuestSpec};
 use testkit::kernel_tree::{BOOKWORM, BOOKWORM_BACKPORTS, KernelTree, TRIXIE_BACKPORTS};
@@ -238,51 +239,6 @@ impl Guest {
         );
         Ok(())
     }
-}
-
-/// The module's sources in a folder of their own.
-fn sources() -> anyhow::Result<tempfile::TempDir> {
-    let folder = tempfile::tempdir()?;
-    let module = repository().join("module");
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(module.join("."))
-        .arg(folder.path())
-        .status()?;
-    ensure!(copied.success(), "copying {}", module.display());
-    Ok(folder)
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Builds both modules with all warnings and no patience for them; returns their files.
-fn build(kernel: &KernelTree, folder: &Path) -> anyhow::Result<Option<[PathBuf; 2]>> {
-    for program in ["make", "gcc-12", "pahole"] {
-        if !testkit::has_program(program, "kernel module") {
-            return Ok(None);
-        }
-    }
-    let is_sparse = testkit::has_program("sparse", "types of the kernel module");
-    let make = |folder: &Path| -> anyhow::Result<()> {
-        let mut make = Command::new("make");
-        make.arg("-C").arg(kernel.headers()?);
-        make.arg(format!("M={}", folder.display()));
-        make.args(["W=1", if is_sparse { "C=2" } else { "C=0" }, "modules"]);
-        let output = make.env_remove("MAKEFLAGS").output()?;
-        let text =
-            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success() && !text.contains("warning: "),
-            "{text}"
-        );
-        Ok(())
-    };
-    let test = folder.join("test");
-    make(folder)?;
-    make(&test)?;
-    Ok(Some([folder.join("kvmfr.ko"), test.join("kvmfr_test.ko")]))
 }
 
 /// Compiles for a kernel whose own build programs do not run here, and whose compiler may be newer than ours.

@@ -135,10 +135,10 @@ fn load_modules(root: &Path, kernel: &Kernel, names: &[&str]) -> anyhow::Result<
     Ok(lines)
 }
 
-/// Copies a file or folder, following links.
+/// Copies a file, or a folder into one that may have others already. Links inside of it stay links.
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(to.parent().context("a file has a folder")?)?;
-    run(Command::new("cp").arg("-rL").arg(from).arg(to)).map(drop)
+    run(Command::new("cp").arg("-rHT").arg(from).arg(to)).map(drop)
 }
 
 /// Copies a program into the PATH below `root`, and the libraries that ldd(1) lists to their own places.

@@ -13,9 +13,12 @@ use crate::apt::{Apt, cached, run};
 
 const SUITE: &str = "trixie";
 
-/// Packages that others depend on for drawing with a GPU, by the start of their names: nothing here loads them, and
+/// Where the libraries of programs built here are looked for.
+const LIBRARIES: &str = "/lib/x86_64-linux-gnu";
+
+/// Packages that others depend on for drawing with a GPU, by the start of their names: the programs do not load them, and
 /// they are most of the bytes.
-const UNUSED: [&str; 6] = [
+const DRAWING: [&str; 6] = [
     "libllvm",
     "mesa-",
     "libgl1-mesa",
@@ -39,11 +42,25 @@ impl Tree {
     /// # Errors
     /// If unpacking fails.
     pub fn get(name: &str, packages: &[&str]) -> anyhow::Result<Option<Self>> {
+        Self::fetch(name, packages, &DRAWING)
+    }
+
+    /// Mesa and all that it needs, the C library too: for the guests of [`crate::guest`], which cannot have any of
+    /// this machine's.
+    ///
+    /// # Errors
+    /// If unpacking fails.
+    pub fn mesa() -> anyhow::Result<Option<Self>> {
+        // The second depends on the drivers.
+        Self::fetch("mesa", &["libegl1", "libgles2", "libgl1-mesa-dri"], &[])
+    }
+
+    fn fetch(name: &str, packages: &[&str], unused: &[&str]) -> anyhow::Result<Option<Self>> {
         let what = format!("{} of Debian {SUITE}", packages.join(" and "));
         let fetched = cached(
             name,
             &what,
-            |folder, deadline| fetch(folder, packages, deadline),
+            |folder, deadline| fetch(folder, packages, unused, deadline),
             unpack,
         )?;
         fetched.map(Self::open).transpose()
@@ -71,6 +88,18 @@ impl Tree {
             .env("XKB_CONFIG_ROOT", self.root.join("usr/share/X11/xkb"));
         command
     }
+
+    /// What [`crate::guest::GuestSpec::files`] has to hold for a guest to have all of it in place of this machine's
+    /// libraries.
+    #[must_use]
+    pub fn files(&self) -> [(PathBuf, &'static str); 3] {
+        let share = self.root.join("usr/share/glvnd");
+        [
+            (self.libraries.clone(), LIBRARIES),
+            (self.loader.clone(), "/lib64/ld-linux-x86-64.so.2"),
+            (share, "/usr/share/glvnd"),
+        ]
+    }
 }
 
 /// What lies in a folder with a name that holds `part`.
@@ -80,11 +109,16 @@ fn entry(folder: &Path, part: &str) -> Option<PathBuf> {
     entry.map(|entry| entry.path())
 }
 
-/// Downloads packages, and all that they depend on and use, into the folder `debs`.
-fn fetch(folder: &Path, packages: &[&str], deadline: Instant) -> anyhow::Result<()> {
+/// Downloads packages, and all that they depend on but the `unused`, into the folder `debs`.
+fn fetch(
+    folder: &Path,
+    packages: &[&str],
+    unused: &[&str],
+    deadline: Instant,
+) -> anyhow::Result<()> {
     let apt = Apt::new(folder, &[SUITE], deadline)?;
     let mut chosen = apt.plan(SUITE, packages)?;
-    chosen.retain(|name| !UNUSED.iter().any(|unused| name.starts_with(unused)));
+    chosen.retain(|name| !unused.iter().any(|unused| name.starts_with(unused)));
     apt.download(SUITE, &chosen)
 }
 
