@@ -22,12 +22,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod control;
 pub mod dll;
+pub mod earliest;
+pub mod lateness;
 pub mod percentiles;
 pub mod predict;
 pub mod time;
 
+pub use control::{Pi, PiSettings, Slew};
 pub use dll::{Dll, Gains};
+pub use earliest::{EarliestLine, LineSettings, Moved};
+pub use lateness::Lateness;
 pub use percentiles::Percentiles;
 pub use predict::{PostPredictor, Window};
 pub use time::{Clock, ManualClock, MonotonicClock, Nanos};

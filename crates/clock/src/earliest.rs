@@ -1,0 +1,295 @@
+//! The line of earliest events: a clock out of time stamps that can be late but never early.
+//!
+//! A packet cannot arrive before it was made, and a callback cannot run before its interrupt: what is added to the
+//! true times is one-sided. A [`Dll`](crate::Dll) averages over that lateness, and its answer carries what is left of
+//! it: with 0 to 40 ms of lateness a loop of 0.05 Hz is off by 117 ppm rms (timing.md 10). The *edge* of the lateness
+//! is sharp however wide the lateness is. With events (x, y), where x is the time by the sender's own count and y how much
+//! later than that it is here, the line
+//!
+//! ```text
+//! y = offset + slope · x      under all events, as close under them as can be
+//! ```
+//!
+//! is the sender's clock: −slope is by how much it is fast. Among all lines under the points, the one with the least
+//! mean distance is the edge of the points' lower convex hull that passes under their mean x (Moon, Skelly and Towsley,
+//! *Estimation and removal of clock skew from network delay measurements*, 1999).
+//!
+//! Memory is fixed: only the earliest event of each span of time can matter, so 64 of them are kept. The spans are
+//! short at first and double whenever all are used, so the line is there at once and becomes better for minutes.
+//!
+//! Few or ragged events say little about the slope. It is therefore weighed against what was expected beforehand,
+//! each by the inverse square of its uncertainty, as in a Kalman filter.
+
+/// Events that are kept.
+const SPANS: usize = 64;
+/// Below this distance, in seconds, the edge is not resolved.
+const RESOLUTION_S: f64 = 10e-6;
+/// A change is a step, and not news about the edge, from so many events on.
+const STEP_EVENTS: u32 = 4;
+
+/// What is known about a line beforehand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LineSettings {
+    /// Seconds of the first spans.
+    pub first_span_s: f64,
+    /// Seconds of the longest spans; the line remembers 64 of them.
+    pub last_span_s: f64,
+    /// Events that are earlier than the line by more than this many seconds move it as a whole.
+    pub early_step_s: f64,
+    /// Seconds in which all events must be late before the line follows as a whole.
+    pub late_step_after_s: f64,
+    /// Standard deviation of the slope before anything was seen.
+    pub slope_sigma: f64,
+}
+
+/// What an event did to the line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Moved {
+    /// Nothing: it was on the line or above.
+    No,
+    /// It was under the line, which therefore sank by so many seconds: the edge is known better now.
+    Sank(f64),
+    /// The clock itself has stepped by so many seconds, later if positive; the slope is kept.
+    Stepped(f64),
+}
+
+/// The line under a sequence of events, in fixed memory.
+#[derive(Clone, Debug)]
+pub struct EarliestLine {
+    settings: LineSettings,
+    span_s: f64,
+    points: [(f64, f64); SPANS],
+    len: usize,
+    /// When the newest span began.
+    began: f64,
+    expected: (f64, f64),
+    slope: f64,
+    sigma: f64,
+    /// The line's value at x = 0.
+    offset: f64,
+    recent: Recent,
+}
+
+/// The least lateness since a time.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    since: f64,
+    least: f64,
+    events: u32,
+}
+
+impl EarliestLine {
+    /// Makes one that has seen nothing.
+    #[must_use]
+    pub const fn new(settings: LineSettings) -> Self {
+        Self {
+            span_s: settings.first_span_s,
+            points: [(0.0, 0.0); SPANS],
+            len: 0,
+            began: 0.0,
+            expected: (0.0, settings.slope_sigma),
+            slope: 0.0,
+            sigma: settings.slope_sigma,
+            offset: 0.0,
+            recent: Recent {
+                since: 0.0,
+                least: f64::INFINITY,
+                events: 0,
+            },
+            settings,
+        }
+    }
+
+    /// Whether nothing was seen yet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The line's value at `x`, in seconds.
+    #[must_use]
+    pub fn at(&self, x: f64) -> f64 {
+        self.offset + self.slope * x
+    }
+
+    /// Seconds that the line rises in a second: how much slow the sender's clock is.
+    #[must_use]
+    pub const fn slope(&self) -> f64 {
+        self.slope
+    }
+
+    /// Standard deviation of [`Self::slope`].
+    #[must_use]
+    pub const fn slope_sigma(&self) -> f64 {
+        self.sigma
+    }
+
+    /// Says what slope is to be expected, and how surely.
+    pub fn expect(&mut self, slope: f64, sigma: f64) {
+        if slope.is_finite() && sigma > 0.0 {
+            self.expected = (slope, sigma);
+        }
+    }
+
+    /// Learns from an event at `x` that is `y` seconds later than its sender's count says.
+    ///
+    /// The line follows as a whole when all events are later than `late_step_s` for a while. `x` must not decrease;
+    /// what is not finite is ignored.
+    pub fn observe(&mut self, x: f64, y: f64, late_step_s: f64) -> Moved {
+        if !x.is_finite() || !y.is_finite() {
+            return Moved::No;
+        }
+        if self.is_empty() {
+            self.offset = y - self.slope * x;
+            self.forget_recent(x);
+            self.add(x, y);
+            return Moved::No;
+        }
+        let late = y - self.at(x);
+        if late < -self.settings.early_step_s {
+            self.shift(late);
+            self.forget_recent(x);
+            self.add(x, y);
+            return Moved::Stepped(late);
+        }
+        if let Some(step) = self.late_step(x, late, late_step_s) {
+            self.shift(step);
+            self.forget_recent(x);
+            self.add(x, y);
+            return Moved::Stepped(step);
+        }
+        self.add(x, y);
+        let late = y - self.at(x);
+        if late < 0.0 {
+            self.offset += late;
+            return Moved::Sank(-late);
+        }
+        Moved::No
+    }
+
+    /// Moves the line and all it is made of by so many seconds, later if positive.
+    pub fn shift(&mut self, by: f64) {
+        self.offset += by;
+        for point in self.points.iter_mut().take(self.len) {
+            point.1 += by;
+        }
+    }
+
+    /// Puts the line through an event at once, keeping the slope; returns by how much it moved.
+    pub fn restart(&mut self, x: f64, y: f64) -> f64 {
+        if self.is_empty() {
+            self.observe(x, y, f64::INFINITY);
+            return 0.0;
+        }
+        let by = y - self.at(x);
+        self.shift(by);
+        self.forget_recent(x);
+        by
+    }
+
+    fn forget_recent(&mut self, x: f64) {
+        self.recent = Recent {
+            since: x,
+            least: f64::INFINITY,
+            events: 0,
+        };
+    }
+
+    /// By how much all events have been late for long enough.
+    fn late_step(&mut self, x: f64, late: f64, limit: f64) -> Option<f64> {
+        if late <= limit {
+            self.forget_recent(x);
+            return None;
+        }
+        self.recent.least = self.recent.least.min(late);
+        self.recent.events += 1;
+        let is_long = x - self.recent.since >= self.settings.late_step_after_s;
+        (is_long && self.recent.events >= STEP_EVENTS).then_some(self.recent.least)
+    }
+
+    /// Puts an event into its span; a new span means a new fit.
+    fn add(&mut self, x: f64, y: f64) {
+        if self.len > 0 && x < self.began + self.span_s {
+            if let Some(newest) = self.points.get_mut(self.len - 1)
+                && y - newest.1 < self.slope * (x - newest.0)
+            {
+                *newest = (x, y);
+            }
+            return;
+        }
+        // The newest span is complete now: a fit without the event that opens the next one.
+        self.fit();
+        if self.len == SPANS {
+            self.make_room();
+        }
+        if let Some(slot) = self.points.get_mut(self.len) {
+            *slot = (x, y);
+            self.len += 1;
+            self.began = x;
+        }
+    }
+
+    /// Makes room: pairs of spans become one while they may grow, then the oldest goes.
+    fn make_room(&mut self) {
+        if self.span_s * 2.0 > self.settings.last_span_s {
+            self.points.rotate_left(1);
+            self.len -= 1;
+            return;
+        }
+        self.span_s *= 2.0;
+        for pair in 0..SPANS / 2 {
+            let (a, b) = (self.points[2 * pair], self.points[2 * pair + 1]);
+            let is_first = a.1 - b.1 < self.slope * (a.0 - b.0);
+            self.points[pair] = if is_first { a } else { b };
+        }
+        self.len = SPANS / 2;
+    }
+
+    /// Finds the line under the points.
+    fn fit(&mut self) {
+        let Some(points) = self.points.get(..self.len).filter(|p| p.len() > 1) else {
+            return;
+        };
+        let n = points.len() as f64;
+        let mean_x = points.iter().map(|p| p.0).sum::<f64>() / n;
+        let length = points[points.len() - 1].0 - points[0].0;
+        let Some((slope, offset)) = lower_edge(points, mean_x).filter(|_| length > 0.0) else {
+            return;
+        };
+        let above = points.iter().map(|p| p.1 - offset - slope * p.0);
+        let ragged = above.sum::<f64>() / n + RESOLUTION_S;
+        // The edge's own uncertainty: two touching points, each the better the more there are to choose from.
+        let sigma = 3.0 * ragged / (n.sqrt() * length);
+        let (expected, expected_sigma) = self.expected;
+        let (w, v) = (sigma.powi(-2), expected_sigma.powi(-2));
+        self.slope = (slope * w + expected * v) / (w + v);
+        self.sigma = (w + v).sqrt().recip();
+        let least = points.iter().map(|p| p.1 - self.slope * p.0);
+        self.offset = least.fold(f64::INFINITY, f64::min);
+    }
+}
+
+/// The edge of the lower convex hull under `mean_x`, as slope and offset. The points are in the order of x.
+fn lower_edge(points: &[(f64, f64)], mean_x: f64) -> Option<(f64, f64)> {
+    let mut hull = [(0.0, 0.0); SPANS];
+    let mut len = 0;
+    for &p in points {
+        // A corner that turns clockwise is not on the lower hull.
+        while len >= 2 && cross(hull[len - 2], hull[len - 1], p) <= 0.0 {
+            len -= 1;
+        }
+        hull[len] = p;
+        len += 1;
+    }
+    let edge = hull[..len].windows(2).find(|edge| edge[1].0 >= mean_x)?;
+    let (a, b) = (edge[0], edge[1]);
+    let slope = (b.1 - a.1) / (b.0 - a.0);
+    slope.is_finite().then_some((slope, a.1 - slope * a.0))
+}
+
+fn cross(o: (f64, f64), a: (f64, f64), b: (f64, f64)) -> f64 {
+    (a.0 - o.0) * (b.1 - o.1) - (a.1 - o.1) * (b.0 - o.0)
+}
+
+#[cfg(test)]
+mod tests;
