@@ -115,3 +115,42 @@ impl Capture {
         is_there.then(|| Nanos(self.shared.at.load(Ordering::Relaxed).cast_signed()))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn pair(capacity_frames: usize) -> (Push, Capture) {
+        let format = Format::new(2, 48_000).expect("a usual format");
+        capture(format, capacity_frames)
+    }
+
+    #[test]
+    fn what_is_pushed_is_taken_in_pieces_of_any_size() {
+        let (mut push, mut capture) = pair(16);
+        assert_eq!(capture.latest(), None);
+        push.push(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], Nanos(5));
+        assert_eq!((capture.available(), capture.latest()), (3, Some(Nanos(5))));
+        let mut out = [9.0; 5];
+        assert_eq!(capture.take(&mut out), 2);
+        assert_eq!(out, [0.1, 0.2, 0.3, 0.4, 9.0]);
+        assert_eq!(capture.take(&mut out), 1);
+        assert_eq!(out, [0.5, 0.6, 0.3, 0.4, 9.0]);
+        assert_eq!(capture.take(&mut out), 0);
+        assert_eq!(capture.dropped(), 0);
+    }
+
+    #[test]
+    fn what_nobody_takes_is_dropped_and_counted_and_the_rest_goes_on() {
+        let (mut push, mut capture) = pair(4);
+        push.push(&[1.0; 6], Nanos(0));
+        push.push(&[2.0; 6], Nanos(0));
+        assert_eq!((capture.available(), capture.dropped()), (4, 2));
+        assert_eq!(capture.discard(1), 3);
+        push.push(&[3.0; 2], Nanos(0));
+        let mut out = [0.0; 8];
+        assert_eq!(capture.take(&mut out), 2);
+        assert_eq!(out[..4], [2.0, 2.0, 3.0, 3.0]);
+        assert_eq!((capture.discard(0), capture.dropped()), (0, 2));
+    }
+}

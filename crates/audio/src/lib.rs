@@ -12,12 +12,16 @@ pub mod lane;
 pub mod playback;
 mod primitive;
 pub mod pull;
+pub mod resample;
 pub mod ring;
+pub mod sample_lane;
 pub mod ticks;
 
 pub use capture::{Capture, Push, capture};
 pub use format::{Format, FormatError};
 pub use lane::{Input, Lane};
 pub use pull::{Counters, Feed, Phase, Pull, stream};
+pub use resample::{MAX_DEVIATION, Resampler, ResamplerError};
 pub use ring::{Read, Reader, Writer, ring};
+pub use sample_lane::SampleLane;
 pub use ticks::{Tick, TickReceiver, TickSender, ticks};

@@ -282,3 +282,6 @@ impl Pull {
         shared.served.store(served, Ordering::Release);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -105,6 +105,12 @@ impl Writer {
         self.shared.read.load(Ordering::Acquire)
     }
 
+    /// Position that the reader's next request starts at, as far as is known: a skip counts as soon as it is asked for.
+    #[must_use]
+    pub fn next_read_position(&self) -> u64 {
+        self.read_position().max(self.skip)
+    }
+
     /// Frames that fit.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -170,7 +176,7 @@ impl Writer {
             // Release: a reader that sees this sees W at least as far, and so is not starved by it.
             self.shared.skip.store(to, Ordering::Release);
         }
-        self.skip.max(self.read_position())
+        self.next_read_position()
     }
 
     fn publish(&mut self, position: u64) {
@@ -252,3 +258,6 @@ impl Reader {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
