@@ -21,6 +21,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod audio;
 pub mod copy;
 pub mod follower;
 pub mod growth;
