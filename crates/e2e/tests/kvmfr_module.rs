@@ -34,6 +34,9 @@ const EXPECTED: &[&str] = &[
     "static_size_mb: can only take 10 arguments",
     "' invalid for parameter `static_size_mb'",
     "memmap_init_zone_device initialised",
+    // Of the device that is put in again, and of the port that it is put into.
+    "pci 0000:01:00.0: ",
+    "pcieport 0000:00:",
     // The kernel's own, whenever it gets there.
     "random: crng init done",
     "clocksource:",
@@ -112,6 +115,7 @@ fn promises_are_kept(kernel: &KernelTree, mib: u64) -> anyhow::Result<()> {
     let hardware = Hardware {
         guest: Some(&image),
         shared_memory: Some(shm.path()),
+        can_unplug: true,
         arguments: &["-m", &mib.to_string()],
         kernel_line: "slub_debug=FZPU",
         ..Hardware::default()
@@ -119,7 +123,10 @@ fn promises_are_kept(kernel: &KernelTree, mib: u64) -> anyhow::Result<()> {
     let Some(mut machine) = Machine::start(&hardware)? else {
         return Ok(());
     };
-    let mut guest = Guest(machine.shell(BOOT)?);
+    let mut guest = Guest {
+        shell: machine.shell(BOOT)?,
+        machine: &machine,
+    };
     let tried = guest.try_everything(&shm, mib);
     let log = guest.kernel_log();
     if let Err(error) = tried {
@@ -134,11 +141,14 @@ fn promises_are_kept(kernel: &KernelTree, mib: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Guest(Shell);
+struct Guest<'a> {
+    shell: Shell,
+    machine: &'a Machine,
+}
 
-impl Guest {
+impl Guest<'_> {
     fn run(&mut self, line: &str) -> anyhow::Result<String> {
-        self.0.run(&format!("{line} 2>&1"), COMMAND)
+        self.shell.run(&format!("{line} 2>&1"), COMMAND)
     }
 
     fn refuses(&mut self, line: &str) -> anyhow::Result<()> {
@@ -215,8 +225,27 @@ impl Guest {
             "lg-kvmfr-check removal /dev/kvmfr0 {}",
             address.trim()
         ))?;
+        self.unplugging(shm)?;
         self.host(shm)?;
         self.run("rmmod kvmfr").map(drop)
+    }
+
+    /// The device is taken out of the machine while a program holds everything of it, and put in again.
+    fn unplugging(&mut self, shm: &SharedFile) -> anyhow::Result<()> {
+        self.run("{ lg-kvmfr-check unplug /dev/kvmfr0 >/tmp/unplug; echo END $?; } >>/tmp/unplug 2>&1 & true")?;
+        self.comes_to("HELD")?;
+        self.machine.unplug()?;
+        self.comes_to("DEAD")?;
+        self.machine.plug(shm.path())?;
+        self.comes_to("END 0")
+    }
+
+    /// Waits until the program that is unplugged has said so.
+    fn comes_to(&mut self, word: &str) -> anyhow::Result<()> {
+        self.run(&format!(
+            "until grep -q -e '{word}' -e END /tmp/unplug; do sleep 0.1; done; cat /tmp/unplug; grep -q '{word}' /tmp/unplug"
+        ))
+        .map(drop)
     }
 
     /// Our host in the guest, and our client outside.

@@ -23,6 +23,9 @@ const START: Duration = Duration::from_secs(60);
 const MONITOR: Duration = Duration::from_secs(30);
 const PROMPT: &[u8] = b"(qemu) ";
 
+/// The IVSHMEM device that can be unplugged.
+const PLUGGED: &str = "ivshmem-plain,memdev=lg,id=lg-device,bus=lg-port";
+
 /// What a machine has.
 #[derive(Clone, Copy, Default)]
 pub struct Hardware<'a> {
@@ -30,6 +33,8 @@ pub struct Hardware<'a> {
     pub guest: Option<&'a GuestImage>,
     /// The file behind its IVSHMEM device.
     pub shared_memory: Option<&'a Path>,
+    /// That device is behind a port of its own, so that [`Machine::unplug`] can take it away.
+    pub can_unplug: bool,
     /// Its SPICE server, on a unix socket.
     pub spice: Option<Spice<'a>>,
     /// Keyboard, mouse and tablet by virtio instead of those of a PC. The guest needs `virtio_input`.
@@ -141,20 +146,68 @@ impl Machine {
     /// If its monitor does not say.
     pub fn screen(&self) -> anyhow::Result<RgbImage> {
         let file = self.folder.path().join("screen.ppm");
+        self.monitor(&format!("screendump {}", file.display()))?;
+        crate::ppm::parse(&std::fs::read(&file)?)
+    }
+
+    /// Takes the IVSHMEM device out, as by the button on a real machine; the guest must let go of it. Its memory stays.
+    ///
+    /// # Errors
+    /// If the guest does not.
+    pub fn unplug(&self) -> anyhow::Result<()> {
+        let said = self.monitor("device_del lg-device")?;
+        let mut devices = String::new();
+        let is_out = crate::wait_until(MONITOR, || {
+            devices = self.monitor("info qtree").unwrap_or_default();
+            !devices.is_empty() && !devices.contains("lg-device")
+        });
+        if !is_out {
+            bail!("the device is still there: {said}\n{devices}");
+        }
+        Ok(())
+    }
+
+    /// Puts an IVSHMEM device with memory of that file in, where [`Machine::unplug`] took one out; the guest finds it when
+    /// it is ready.
+    ///
+    /// # Errors
+    /// If QEMU refuses.
+    pub fn plug(&self, file: &Path) -> anyhow::Result<()> {
+        // QEMU does not survive that a device takes over the memory of one that was taken out.
+        let memory = memory_backend(file, "lg-again")?;
+        let device = PLUGGED.replace("memdev=lg,", "memdev=lg-again,");
+        for line in [
+            format!("object_add {memory}"),
+            format!("device_add {device}"),
+        ] {
+            let said = self.monitor(&line)?;
+            if said.contains("Error") {
+                bail!("{line}: {said}");
+            }
+        }
+        Ok(())
+    }
+
+    /// What QEMU's monitor answers to a line.
+    fn monitor(&self, line: &str) -> anyhow::Result<String> {
         let mut monitor = UnixStream::connect(self.folder.path().join("monitor.sock"))?;
         monitor.set_read_timeout(Some(MONITOR))?;
-        writeln!(monitor, "screendump {}", file.display())?;
+        writeln!(monitor, "{line}")?;
         // One prompt for the start, one when it is done.
         let mut said = Vec::new();
         while said.windows(PROMPT.len()).filter(|w| w == &PROMPT).count() < 2 {
-            let mut piece = [0; 1024];
+            let mut piece = [0; 4096];
             let len = monitor.read(&mut piece).context("QEMU's monitor")?;
-            if len == 0 {
+            let new = piece.get(..len).unwrap_or_default();
+            if new.is_empty() {
                 bail!("QEMU's monitor: {}", String::from_utf8_lossy(&said));
             }
-            said.extend_from_slice(&piece[..len]);
+            said.extend_from_slice(new);
         }
-        crate::ppm::parse(&std::fs::read(&file)?)
+        // It draws what it is told anew for each letter.
+        let said = String::from_utf8_lossy(&said);
+        let lines = said.lines().filter(|line| !line.contains('\u{1b}'));
+        Ok(lines.collect::<Vec<&str>>().join("\n"))
     }
 
     /// A shell in the guest, which is there when its script runs. There is only one at a time.
@@ -240,6 +293,15 @@ fn knows_spice() -> anyhow::Result<bool> {
     Ok(String::from_utf8_lossy(&help.stdout).contains("ticketing"))
 }
 
+/// QEMU's name for memory that is a file.
+fn memory_backend(file: &Path, id: &str) -> anyhow::Result<String> {
+    let mib = std::fs::metadata(file)?.len() >> 20;
+    let path = file.display();
+    Ok(format!(
+        "memory-backend-file,id={id},mem-path={path},size={mib}M,share=on"
+    ))
+}
+
 fn arguments(hardware: &Hardware<'_>, folder: &Path) -> anyhow::Result<Vec<OsString>> {
     let mut line = String::from(
         "-M q35 -accel tcg,thread=multi -cpu max -smp 2 -display none -no-reboot -nodefaults -serial stdio",
@@ -252,11 +314,12 @@ fn arguments(hardware: &Hardware<'_>, folder: &Path) -> anyhow::Result<Vec<OsStr
     let monitor = folder.join("monitor.sock");
     line += &format!(" -monitor unix:{},server=on,wait=off", monitor.display());
     if let Some(file) = hardware.shared_memory {
-        let mib = std::fs::metadata(file)?.len() >> 20;
-        let path = file.display();
-        line += &format!(
-            " -object memory-backend-file,id=lg,mem-path={path},size={mib}M,share=on -device ivshmem-plain,memdev=lg"
-        );
+        line += &format!(" -object {}", memory_backend(file, "lg")?);
+        line += &if hardware.can_unplug {
+            format!(" -device pcie-root-port,id=lg-port,chassis=1 -device {PLUGGED}")
+        } else {
+            " -device ivshmem-plain,memdev=lg".to_owned()
+        };
     }
     if let Some(spice) = hardware.spice {
         let addr = folder.join("spice.sock");

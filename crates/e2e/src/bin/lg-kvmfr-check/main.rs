@@ -39,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         }
         ["in-use", device] => removal::module_stays(Path::new(device)),
         ["removal", device, address] => removal::device_goes(Path::new(device), address),
+        ["unplug", device] => removal::device_is_unplugged(Path::new(device)),
         _ => bail!("unknown arguments {words:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! What happens when the module or a device is to go while somebody uses it.
 
 use std::io::Read as _;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,69 +57,114 @@ fn stays(what: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a program holds of a device.
+struct Held {
+    memory: SharedMemory,
+    buffer: OwnedFd,
+    mapped: SharedMemory,
+    _untouched: Window,
+}
+
+impl Held {
+    /// Takes everything, and leaves a mark in the memory.
+    fn take(source: &Source) -> anyhow::Result<Self> {
+        ivshmem::sigbus::install_handler()?;
+        let memory = SharedMemory::open(source)?;
+        let buffer = raw::create(&memory, 1, PAGE as u64, 4 * PAGE as u64)?;
+        let mapped = SharedMemory::map_fd(buffer.try_clone()?)?;
+        let untouched = Window::map(&memory, 0, PAGE, true)?;
+        memory.as_slice().write(PAGE, &0xfeed_u64)?;
+        ensure!(mapped.as_slice().read::<u64>(0)? == 0xfeed, "a buffer");
+        Ok(Self {
+            memory,
+            buffer,
+            mapped,
+            _untouched: untouched,
+        })
+    }
+
+    /// Checks that nothing of it can be used any more.
+    fn expect_dead(&self) -> anyhow::Result<()> {
+        let Self {
+            memory,
+            buffer,
+            mapped,
+            ..
+        } = self;
+        for (what, memory) in [("the device", memory), ("the buffer", mapped)] {
+            ensure!(!memory.is_faulted(), "faulted early: {what}");
+            memory.as_slice().read::<u64>(0)?;
+            ensure!(memory.is_faulted(), "no SIGBUS for {what}");
+        }
+        let page = PAGE as u64;
+        fails("a size", raw::size(memory), Errno::NODEV)?;
+        fails("a buffer", raw::create(memory, 1, 0, page), Errno::NODEV)?;
+        for (what, fd) in [
+            ("a mapping", memory.as_fd()),
+            ("a buffer's mapping", buffer.as_fd()),
+        ] {
+            fails(what, Window::map(fd, 0, PAGE, true), Errno::NODEV)?;
+        }
+        let mut importer = Importer::new()?;
+        importer
+            .attach(buffer)
+            .context("attaching to a dead buffer")?;
+        fails(
+            "a table of a dead buffer",
+            importer.tell("map"),
+            Errno::NODEV,
+        )?;
+        // Not "vmap": the kernel prints a stack trace whenever that fails, whoever is to blame.
+        raw::sync(buffer, 3)?;
+        raw::sync(buffer, 7)?;
+        Ok(())
+    }
+
+    /// Checks that the same device has come again with the same memory, and lets go of the old one.
+    fn replaced_by(self, again: &SharedMemory) -> anyhow::Result<()> {
+        ensure!(
+            again.as_slice().read::<u64>(PAGE)? == 0xfeed,
+            "the memory was kept"
+        );
+        let old = raw::size(&self.memory);
+        fails("a size of the dead one", old, Errno::NODEV)?;
+        drop(self);
+        ensure!(!again.is_faulted(), "the new one fell with the old one");
+        again.as_slice().write(PAGE, &0xbeef_u64)?;
+        Ok(())
+    }
+}
+
 /// A PCI device goes and comes back, with mappings and buffers alive.
 pub(crate) fn device_goes(device: &Path, address: &str) -> anyhow::Result<()> {
-    ivshmem::sigbus::install_handler()?;
     let source = Source::KvmfrDevice(device.into());
-    let memory = SharedMemory::open(&source)?;
-    let buffer = raw::create(&memory, 1, PAGE as u64, 4 * PAGE as u64)?;
-    let mapped = SharedMemory::map_fd(buffer.try_clone()?)?;
-    let untouched = Window::map(&memory, 0, PAGE, true)?;
-    memory.as_slice().write(PAGE, &0xfeed_u64)?;
-    ensure!(mapped.as_slice().read::<u64>(0)? == 0xfeed, "a buffer");
-
+    let held = Held::take(&source)?;
     write("unbind", address)?;
     ensure!(!device.exists(), "the node is still there");
-    for (what, memory) in [("the device", &memory), ("the buffer", &mapped)] {
-        ensure!(!memory.is_faulted(), "faulted early: {what}");
-        memory.as_slice().read::<u64>(0)?;
-        ensure!(memory.is_faulted(), "no SIGBUS for {what}");
-    }
-    fails("a size", raw::size(&memory), Errno::NODEV)?;
-    fails(
-        "a buffer",
-        raw::create(&memory, 1, 0, PAGE as u64),
-        Errno::NODEV,
-    )?;
-    fails(
-        "a mapping",
-        Window::map(&memory, 0, PAGE, true),
-        Errno::NODEV,
-    )?;
-    fails(
-        "a buffer's mapping",
-        Window::map(&buffer, 0, PAGE, true),
-        Errno::NODEV,
-    )?;
-    let mut importer = Importer::new()?;
-    importer
-        .attach(&buffer)
-        .context("attaching to a dead buffer")?;
-    fails(
-        "a table of a dead buffer",
-        importer.tell("map"),
-        Errno::NODEV,
-    )?;
-    // Not "vmap": the kernel prints a stack trace whenever that fails, whoever is to blame.
-    raw::sync(&buffer, 3)?;
-    raw::sync(&buffer, 7)?;
-
+    held.expect_dead()?;
     // The same device again, while the dead one's things are still held.
     write("bind", address)?;
     let again = SharedMemory::open(&source)?;
-    ensure!(
-        again.as_slice().read::<u64>(PAGE)? == 0xfeed,
-        "the memory was kept"
-    );
-    fails("a size of the dead one", raw::size(&memory), Errno::NODEV)?;
-    drop((memory, mapped, untouched, buffer, importer));
-    ensure!(!again.is_faulted(), "the new one fell with the old one");
-    again.as_slice().write(PAGE, &0xbeef_u64)?;
+    held.replaced_by(&again)?;
     waits_for_the_kernel(address)?;
     fails("a size of the dead one", raw::size(&again), Errno::NODEV)?;
     drop(again);
     goes_under_load(address)?;
     println!("devices go and come");
+    Ok(())
+}
+
+/// Somebody outside takes the device out of the machine when this has said HELD, and puts it in again after DEAD.
+pub(crate) fn device_is_unplugged(device: &Path) -> anyhow::Result<()> {
+    let source = Source::KvmfrDevice(device.into());
+    let held = Held::take(&source)?;
+    println!("HELD");
+    ensure!(wait(|| !device.exists()), "nobody took the device out");
+    held.expect_dead()?;
+    println!("DEAD");
+    ensure!(wait(|| device.exists()), "nobody put it in again");
+    held.replaced_by(&SharedMemory::open(&source)?)?;
+    println!("REPLACED");
     Ok(())
 }
 
