@@ -1,27 +1,27 @@
 //! The guest's picture: its textures, and drawing it.
 
-use picture::convert::{Converter, pq_to_nits};
-use picture::{
-    BufferRect, Damage, FrameLayout, FrameRect, PixelFormat, Placement, Rotation, Size, Transfer,
-};
+use ivshmem::SharedSlice;
+use picture::convert::Converter;
+use picture::{BufferRect, Damage, FrameLayout, FrameRect, PixelFormat, Placement, Rotation, Size};
 
+use crate::conversion::{Conversion, ImportedTexels, Shown, Stored, StoredKind};
 use crate::error::{RenderError, UploadError};
-use crate::gl::{Framebuffer, Gl, Pixels, Program, TexelFormat, TexelRect, Texture, Uniform, int};
-use crate::program::{Rects, Sampling, Stage};
+use crate::gl::{Gl, ImportedTexture, TexelFormat, TexelRect, Texture, int};
+use crate::program::{Sampling, Stage};
 
-/// Nits of SDR white in PQ pictures (kvmfr.md 4.8).
-const WHITE_NITS: f64 = 203.0;
+/// Rows of a picture that are looked at to tell whether it is the right one, and pixels of each.
+const CHECKED: (u32, u32) = (4, 256);
 
 /// How the stored bytes of a layout become texels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Storage {
-    format: TexelFormat,
-    size: Size,
+pub(crate) struct Storage {
+    pub(crate) format: TexelFormat,
+    pub(crate) size: Size,
     row_texels: u32,
 }
 
 impl Storage {
-    fn of(layout: &FrameLayout, has_bgra: bool) -> Result<Self, UploadError> {
+    pub(crate) fn of(layout: &FrameLayout, has_bgra: bool) -> Result<Self, UploadError> {
         let Size { width, height } = rows_there(layout);
         let (format, width) = match layout.format {
             PixelFormat::Bgra8 if has_bgra => (TexelFormat::Bgra8, width),
@@ -57,6 +57,14 @@ impl Storage {
         })
     }
 
+    /// Tells whether the texels can be shown as they are.
+    pub(crate) const fn is_direct(&self) -> bool {
+        matches!(
+            self.format,
+            TexelFormat::Bgra8 | TexelFormat::Bgra8Swizzled | TexelFormat::Rgba8
+        )
+    }
+
     /// The texels of a rectangle of pixels, which [`widened`] made fit.
     fn texels(&self, layout: &FrameLayout, rect: FrameRect) -> TexelRect {
         let (x, width) = match self.format {
@@ -76,7 +84,7 @@ impl Storage {
 }
 
 /// The part of a frame that is not cut off: its size is that of real bytes, whatever the guest claims.
-fn rows_there(layout: &FrameLayout) -> Size {
+pub(crate) fn rows_there(layout: &FrameLayout) -> Size {
     let Size { width, height } = layout.frame;
     Size::new(width, height.min(layout.rows).max(1))
 }
@@ -104,151 +112,10 @@ fn widened(layout: &FrameLayout, damage: &Damage) -> Damage {
     wide
 }
 
-/// A texture of 8-bit colours that can be drawn from, and drawn into.
-struct Shown {
-    texture: Texture,
-    framebuffer: Framebuffer,
-}
-
-impl Shown {
-    fn new(gl: &Gl, format: TexelFormat, size: Size) -> Result<Self, RenderError> {
-        let texture = gl.texture(format, size)?;
-        match gl.framebuffer(&texture) {
-            Ok(framebuffer) => Ok(Self {
-                texture,
-                framebuffer,
-            }),
-            Err(error) => {
-                gl.delete_texture(texture);
-                Err(error)
-            }
-        }
-    }
-
-    fn free(self, gl: &Gl) {
-        gl.delete_framebuffer(self.framebuffer);
-        gl.delete_texture(self.texture);
-    }
-}
-
-/// Converts stored texels to 8-bit colours.
-struct Conversion {
-    format: PixelFormat,
-    transfer: Transfer,
-    storage: TexelFormat,
-    program: Program,
-    rects: Rects,
-    stored: Uniform,
-    table_unit: Uniform,
-    table: Option<Texture>,
-}
-
-impl Conversion {
-    fn new(gl: &Gl, layout: &FrameLayout, storage: TexelFormat) -> Result<Self, RenderError> {
-        let is_pq = layout.transfer == Transfer::Pq2020;
-        let (defines, table_name, table) = match (layout.format, storage) {
-            (PixelFormat::Rgba10, _) if is_pq => ("#define PQ\n", "u_table", Some(pq_table(gl)?)),
-            (PixelFormat::Rgba16F, _) => (
-                "#define HALF\n",
-                "u_bytes",
-                Some(half_table(gl, layout.transfer)?),
-            ),
-            (PixelFormat::Bgr24Packed, TexelFormat::R8Ui) => {
-                ("#define BYTES_24\n#define BLUE_FIRST\n", "", None)
-            }
-            (PixelFormat::Bgr24Packed, _) => ("#define WORDS_24\n#define BLUE_FIRST\n", "", None),
-            (PixelFormat::Rgb24, TexelFormat::R8Ui) => ("#define BYTES_24\n", "", None),
-            (PixelFormat::Rgb24, _) => ("#define WORDS_24\n", "", None),
-            _ => ("#define TEN_BITS\n", "", None),
-        };
-        let program = gl.program(
-            "convert",
-            &[include_str!("shader/rects.vert")],
-            &[defines, include_str!("shader/convert.frag")],
-        )?;
-        Ok(Self {
-            format: layout.format,
-            transfer: layout.transfer,
-            storage,
-            rects: Rects::of(gl, &program),
-            stored: gl.uniform(&program, "u_stored"),
-            table_unit: gl.uniform(&program, table_name),
-            program,
-            table,
-        })
-    }
-
-    fn suits(&self, layout: &FrameLayout, storage: TexelFormat) -> bool {
-        (self.format, self.transfer, self.storage) == (layout.format, layout.transfer, storage)
-    }
-
-    fn run(&mut self, gl: &Gl, stored: &Texture, shown: &Shown, rects: &[FrameRect]) {
-        let size = shown.texture.size();
-        gl.draw_into(Some(shown.framebuffer), size);
-        gl.use_program(&self.program);
-        gl.bind(0, stored);
-        gl.set_int(&self.stored, 0);
-        if let Some(table) = &self.table {
-            gl.bind(1, table);
-            gl.set_int(&self.table_unit, 1);
-        }
-        let rects = rects
-            .iter()
-            .map(|r| [int(r.x), int(r.y), int(r.width), int(r.height)]);
-        self.rects.draw(gl, size, false, rects);
-    }
-
-    fn free(self, gl: &Gl) {
-        if let Some(table) = self.table {
-            gl.delete_texture(table);
-        }
-        gl.delete_program(self.program);
-    }
-}
-
-/// Linear light of the 1024 PQ values, 1.0 = SDR white.
-fn pq_table(gl: &Gl) -> Result<Texture, RenderError> {
-    let light = |code: u32| (pq_to_nits(f64::from(code) / 1023.0) / WHITE_NITS) as f32;
-    let bytes: Vec<u8> = (0..1024)
-        .flat_map(|code| light(code).to_ne_bytes())
-        .collect();
-    table(gl, TexelFormat::R32F, Size::new(1024, 1), &bytes)
-}
-
-/// The shown byte of each half float: exact, and on software drivers faster than three powers a pixel.
-fn half_table(gl: &Gl, transfer: Transfer) -> Result<Texture, RenderError> {
-    let converter = Converter::new(PixelFormat::Rgba16F, transfer);
-    let byte = |bits: u16| {
-        let [low, high] = bits.to_le_bytes();
-        let pixel = converter.bgr(&[low, high, 0, 0, 0, 0, 0, 0]);
-        pixel.map_or(0, |[_, _, red]| red)
-    };
-    let bytes: Vec<u8> = (0..=u16::MAX).map(byte).collect();
-    table(gl, TexelFormat::R8Ui, Size::new(256, 256), &bytes)
-}
-
-fn table(gl: &Gl, format: TexelFormat, size: Size, bytes: &[u8]) -> Result<Texture, RenderError> {
-    let texture = gl.texture(format, size)?;
-    let whole = TexelRect {
-        x: 0,
-        y: 0,
-        width: size.width,
-        height: size.height,
-    };
-    match gl.replace(&texture, whole, size.width, Pixels::Memory(bytes)) {
-        Ok(()) => Ok(texture),
-        Err(error) => {
-            gl.delete_texture(texture);
-            Err(error)
-        }
-    }
-}
-
 /// The picture that was taken over last.
 struct Current {
     layout: FrameLayout,
-    storage: Storage,
-    /// The bytes as stored, if they have to be converted.
+    /// The bytes as stored, if they were copied and have to be converted.
     stored: Option<Texture>,
     shown: Shown,
 }
@@ -332,49 +199,158 @@ impl Desktop {
         layout: &FrameLayout,
         damage: &Damage,
     ) -> Result<(), UploadError> {
-        self.prepare(gl, layout)?;
+        let storage = Storage::of(layout, self.has_bgra)?;
+        if !storage.is_direct() {
+            self.prepare_conversion(gl, layout, StoredKind::Own(storage.format))?;
+        }
+        self.prepare(gl, layout, !storage.is_direct())?;
         let Some(current) = &self.current else {
             return Ok(());
         };
         let rows_there = rows_there(layout);
-        let storage = current.storage;
-        let into = current.stored.as_ref().unwrap_or(&current.shown.texture);
+        let stored = current.stored.as_ref().filter(|_| !storage.is_direct());
+        let into = stored.unwrap_or(&current.shown.texture);
         let mut rects = damage
             .rects_in(rows_there)
             .map(|rect| storage.texels(layout, rect));
         upload.submit(gl, into, storage.row_texels, &mut rects)?;
-        if let (Some(stored), Some(conversion)) = (&current.stored, &mut self.conversion) {
-            let mut changed = [FrameRect::default(); picture::damage::MAX_RECTS];
-            let mut count = 0;
-            for (slot, rect) in changed.iter_mut().zip(damage.rects_in(rows_there)) {
-                *slot = rect;
-                count += 1;
-            }
-            conversion.run(gl, stored, &current.shown, &changed[..count]);
+        if let (Some(stored), Some(conversion)) = (stored, &mut self.conversion) {
+            let (changed, count) = rect_list(damage, rows_there);
+            let from = Stored::Own(stored);
+            conversion.run(gl, &from, &current.shown, &changed[..count]);
             gl.check("converting pixels")?;
         }
         self.pending.merge(damage);
         Ok(())
     }
 
-    /// Makes the textures of a layout, unless they are there.
-    fn prepare(&mut self, gl: &Gl, layout: &FrameLayout) -> Result<(), UploadError> {
-        if self.layout() == Some(layout) && !self.is_new {
-            return Ok(());
+    /// Takes over an image of the guest's memory; `damage` is what [`Desktop::needed`] said. The memory is read by the
+    /// time that the GPU has done all that was asked for.
+    pub(crate) fn take_over_imported(
+        &mut self,
+        gl: &Gl,
+        image: &ImportedTexture,
+        texels: ImportedTexels,
+        layout: &FrameLayout,
+        damage: &Damage,
+    ) -> Result<(), UploadError> {
+        // A copy of pixels as they are is a plain one, where the image can be read like that.
+        let as_it_is = image
+            .framebuffer()
+            .filter(|_| texels == ImportedTexels::Pixels);
+        if as_it_is.is_none() {
+            let kind = StoredKind::Imported(image.target(), texels);
+            self.prepare_conversion(gl, layout, kind)?;
         }
-        let storage = Storage::of(layout, self.has_bgra)?;
-        let is_direct = matches!(
-            storage.format,
-            TexelFormat::Bgra8 | TexelFormat::Bgra8Swizzled | TexelFormat::Rgba8
-        );
-        let is_suited = |conversion: &Conversion| conversion.suits(layout, storage.format);
-        if !is_direct && !self.conversion.as_ref().is_some_and(is_suited) {
-            let new = Conversion::new(gl, layout, storage.format)?;
+        self.prepare(gl, layout, false)?;
+        let Some(current) = &self.current else {
+            return Ok(());
+        };
+        let (changed, count) = rect_list(damage, rows_there(layout));
+        let changed = &changed[..count];
+        if let Some(framebuffer) = as_it_is {
+            gl.read_from(Some(framebuffer));
+            gl.draw_into(
+                Some(current.shown.framebuffer),
+                current.shown.texture.size(),
+            );
+            for rect in changed {
+                let (x, y) = (int(rect.x), int(rect.y));
+                let part = [x, y, x + int(rect.width), y + int(rect.height)];
+                gl.blit(part, part);
+            }
+        } else if let Some(conversion) = &mut self.conversion {
+            conversion.run(gl, &Stored::Imported(image), &current.shown, changed);
+        }
+        gl.check("copying an imported picture")?;
+        self.pending.merge(damage);
+        Ok(())
+    }
+
+    /// Looks at a few pixels of the first damaged rectangle; tells whether they are those in the memory, give or take
+    /// a rounding.
+    pub(crate) fn agrees_with(
+        &self,
+        gl: &Gl,
+        layout: &FrameLayout,
+        damage: &Damage,
+        pixels: SharedSlice<'_>,
+    ) -> Result<bool, UploadError> {
+        let first = damage.rects_in(rows_there(layout)).next();
+        let (Some(current), Some(rect)) = (&self.current, first) else {
+            return Ok(true);
+        };
+        let converter = Converter::new(layout.format, layout.transfer);
+        let pixel_bytes = layout.format.bytes_per_pixel() as usize;
+        let (rows, width) = (CHECKED.0.min(rect.height), CHECKED.1.min(rect.width));
+        let mut shown = vec![0; width as usize * 4];
+        let mut stored = vec![0; width as usize * pixel_bytes];
+        for row in 0..rows {
+            // Spread from the first row to the last.
+            let y = rect.y + (rect.height - 1) * row / (rows - 1).max(1);
+            gl.read_from(Some(current.shown.framebuffer));
+            gl.read_part([rect.x, y], Size::new(width, 1), &mut shown)?;
+            let start = y as usize * layout.pitch_bytes as usize + rect.x as usize * pixel_bytes;
+            pixels.copy_to(start, &mut stored)?;
+            let (shown, _) = shown.as_chunks::<4>();
+            for (&[r, g, b, _], stored) in shown.iter().zip(stored.chunks_exact(pixel_bytes)) {
+                let got = match current.shown.texture.format() {
+                    // Turned round only when it is sampled.
+                    TexelFormat::Bgra8Swizzled => [r, g, b],
+                    _ => [b, g, r],
+                };
+                let want = converter.bgr(stored).unwrap_or_default();
+                if got
+                    .iter()
+                    .zip(want)
+                    .any(|(got, want)| got.abs_diff(want) > 1)
+                {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes the program that converts pixels, unless it is there.
+    fn prepare_conversion(
+        &mut self,
+        gl: &Gl,
+        layout: &FrameLayout,
+        kind: StoredKind,
+    ) -> Result<(), RenderError> {
+        let is_suited = |conversion: &Conversion| conversion.suits(layout, kind);
+        if !self.conversion.as_ref().is_some_and(is_suited) {
+            let new = Conversion::new(gl, layout, kind)?;
             if let Some(old) = self.conversion.replace(new) {
                 old.free(gl);
             }
         }
-        let shown_format = match (is_direct, self.has_bgra) {
+        Ok(())
+    }
+
+    /// Makes the textures of a layout, unless they are there; with one for the bytes as stored, or without.
+    fn prepare(
+        &mut self,
+        gl: &Gl,
+        layout: &FrameLayout,
+        with_stored: bool,
+    ) -> Result<(), UploadError> {
+        let storage = Storage::of(layout, self.has_bgra)?;
+        let stored = |current: Option<&Current>| match with_stored {
+            true if current.is_none_or(|current| current.stored.is_none()) => {
+                gl.texture(storage.format, storage.size).map(Some)
+            }
+            _ => Ok(None),
+        };
+        if self.layout() == Some(layout) && !self.is_new {
+            let new = stored(self.current.as_ref())?;
+            if let (Some(current), Some(new)) = (&mut self.current, new) {
+                current.stored = Some(new);
+            }
+            return Ok(());
+        }
+        let shown_format = match (storage.is_direct(), self.has_bgra) {
             (true, _) => storage.format,
             // The window's own order, so that pixels can be copied into it as they are.
             (false, true) => TexelFormat::Bgra8,
@@ -382,22 +358,18 @@ impl Desktop {
         };
         let size = shown_size(layout);
         let shown = Shown::new(gl, shown_format, size)?;
-        let stored = match is_direct {
-            true => None,
-            false => match gl.texture(storage.format, storage.size) {
-                Ok(texture) => Some(texture),
-                Err(error) => {
-                    shown.free(gl);
-                    return Err(error.into());
-                }
-            },
+        let stored = match stored(None) {
+            Ok(stored) => stored,
+            Err(error) => {
+                shown.free(gl);
+                return Err(error.into());
+            }
         };
         // The row that stands for those that a truncated frame lacks stays black.
         gl.draw_into(Some(shown.framebuffer), size);
         gl.fill([0, 0, int(size.width), int(size.height)], 0.0);
         let new = Current {
             layout: *layout,
-            storage,
             stored,
             shown,
         };
@@ -453,6 +425,17 @@ impl Desktop {
         let rects = rects.iter().map(BufferRectExt::numbers);
         stage.draw(gl, placement.buffer, rects);
     }
+}
+
+/// The damaged rectangles in an array, and how many they are.
+fn rect_list(damage: &Damage, size: Size) -> ([FrameRect; picture::damage::MAX_RECTS], usize) {
+    let mut list = [FrameRect::default(); picture::damage::MAX_RECTS];
+    let mut count = 0;
+    for (slot, rect) in list.iter_mut().zip(damage.rects_in(size)) {
+        *slot = rect;
+        count += 1;
+    }
+    (list, count)
 }
 
 /// Copies a part of the picture as it is; the target's rows are counted from below.

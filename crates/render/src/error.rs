@@ -113,6 +113,12 @@ pub enum UploadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The frame was to be imported and nothing else ([`RenderOptions::upload`](crate::RenderOptions::upload)).
+    #[error("the frame was not imported: {reason}")]
+    NotImported {
+        /// Why.
+        reason: String,
+    },
     /// The driver failed.
     #[error("handing the frame to the driver")]
     Render(#[from] RenderError),

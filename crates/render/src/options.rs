@@ -15,7 +15,8 @@ pub struct RenderOptions {
     pub no_swap_damage: bool,
     /// Logs what the driver has to say (`egl:debug`).
     pub debug: bool,
-    /// Takes this way for the pixels instead of the best of those that work (tests and benchmarks).
+    /// Takes this way for the pixels instead of the best of those that work (tests and benchmarks). A frame that cannot
+    /// be imported is then an error.
     pub upload: Option<UploadPath>,
     /// Draws with shaders even where a plain copy would do (tests and benchmarks).
     pub no_blit: bool,

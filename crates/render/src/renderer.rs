@@ -1,6 +1,6 @@
 //! The renderer: what is drawn when, and how it gets into the window.
 
-use ivshmem::PixelStream;
+use ivshmem::{DmaBufs, PixelStream};
 use khronos_egl as egl;
 use picture::{
     BufferDamage, BufferRect, Canvas, Damage, FrameLayout, Placement, PointerShape, PointerState,
@@ -17,7 +17,7 @@ use crate::gl::{Framebuffer, Gl, TexelFormat, Texture, int};
 use crate::options::RenderOptions;
 use crate::overlay::Overlay;
 use crate::pointer::Pointer;
-use crate::upload::{self, Upload, UploadPath};
+use crate::upload::{self, Import, Upload, UploadPath, Uploads};
 
 /// What a call to [`GlesRenderer::draw`] did.
 #[derive(Clone, Debug)]
@@ -63,7 +63,11 @@ pub struct GlesRenderer {
     context: Context,
     gl: Gl,
     driver: DriverInfo,
+    import: Import,
+    /// Frames that are not imported fail.
+    must_import: bool,
     upload: Box<dyn Upload>,
+    uploads: Uploads,
     desktop: Desktop,
     pointer: Pointer,
     overlay: Overlay,
@@ -125,6 +129,19 @@ impl GlesRenderer {
             desktop: Desktop::new(&gl)?,
             pointer: Pointer::new(&gl)?,
             overlay: Overlay::new(&gl)?,
+            import: match options.upload {
+                None | Some(UploadPath::Import) => Import::new(&gl, &context),
+                Some(_) => Import::off("another way was asked for"),
+            },
+            must_import: options.upload == Some(UploadPath::Import),
+            uploads: Uploads {
+                path: upload.path(),
+                not_imported: None,
+                imported_frames: 0,
+                copied_frames: 0,
+                copied_bytes: 0,
+                imports: 0,
+            },
             context,
             gl,
             driver,
@@ -148,10 +165,32 @@ impl GlesRenderer {
         &self.driver
     }
 
-    /// How pixels get to the driver.
+    /// How the last frame got to the driver; before the first one, how frames are copied.
     #[must_use]
-    pub fn upload_path(&self) -> UploadPath {
-        self.upload.path()
+    pub const fn upload_path(&self) -> UploadPath {
+        self.uploads.path
+    }
+
+    /// How frames have come to the driver so far.
+    #[must_use]
+    pub fn uploads(&self) -> Uploads {
+        Uploads {
+            not_imported: self.import.reason().map(str::to_owned),
+            imports: self.import.imports(),
+            ..self.uploads.clone()
+        }
+    }
+
+    /// Lets frames that lie in a memory with DMA-BUFs be read in place from now on, or says why there are none.
+    ///
+    /// To be called when a session begins, and with an error when it ends: all that was imported before is closed.
+    pub fn set_dma_bufs(&mut self, buffers: Result<DmaBufs, String>) {
+        let is_current = self
+            .context
+            .make_current()
+            .inspect_err(|error| tracing::debug!(%error, "closing imports"));
+        let gl = is_current.is_ok().then_some(&self.gl);
+        self.import.set_buffers(gl, buffers);
     }
 
     /// The size of the window's buffer in physical pixels.
@@ -188,9 +227,26 @@ impl GlesRenderer {
     ) -> Result<(), UploadError> {
         self.context.make_current()?;
         let damage = self.desktop.needed(layout, damage, &self.gl)?;
-        self.upload.stage(&self.gl, layout, &damage, stream)?;
-        self.desktop
-            .take_over(&self.gl, self.upload.as_mut(), layout, &damage)
+        let (gl, desktop) = (&self.gl, &mut self.desktop);
+        if self
+            .import
+            .take_over(gl, desktop, layout, &damage, stream)?
+        {
+            self.uploads.path = UploadPath::Import;
+            self.uploads.imported_frames += 1;
+            return Ok(());
+        }
+        if self.must_import {
+            let reason = self.import.reason().unwrap_or("it is not in the memory");
+            return Err(UploadError::NotImported {
+                reason: reason.to_owned(),
+            });
+        }
+        self.uploads.copied_bytes += self.upload.stage(gl, layout, &damage, stream)?;
+        desktop.take_over(gl, self.upload.as_mut(), layout, &damage)?;
+        self.uploads.path = self.upload.path();
+        self.uploads.copied_frames += 1;
+        Ok(())
     }
 
     /// Takes over a pointer picture ahead of the scene that shows it; [`GlesRenderer::draw`] does so by itself.
@@ -438,12 +494,19 @@ impl GlesRenderer {
     }
 }
 
+impl Drop for GlesRenderer {
+    fn drop(&mut self) {
+        // Before the context: images belong to the display, which others may have open for longer.
+        self.set_dma_bufs(Err(String::new()));
+    }
+}
+
 impl std::fmt::Debug for GlesRenderer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GlesRenderer")
             .field("driver", &self.driver.renderer)
             .field("size", &self.size)
-            .field("upload", &self.upload.path())
+            .field("upload", &self.uploads.path)
             .finish_non_exhaustive()
     }
 }

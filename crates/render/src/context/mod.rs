@@ -5,6 +5,7 @@
 
 mod config;
 pub(crate) mod egl;
+pub(crate) mod image;
 mod native;
 mod wayland;
 mod xcb;

@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "calls into GL")]
 
+mod imported;
 mod program;
 mod texture;
 
@@ -18,6 +19,7 @@ use crate::context::egl::Instance;
 use crate::driver::printable;
 use crate::error::RenderError;
 
+pub(crate) use imported::{ImageTarget, ImportedTexture, TargetCall};
 pub(crate) use program::{Program, Uniform};
 pub(crate) use texture::{Pixels, TexelFormat, TexelRect, Texture};
 
@@ -211,6 +213,11 @@ impl Gl {
 
     /// Makes a framebuffer that is a texture.
     pub(crate) fn framebuffer(&self, texture: &Texture) -> Result<Framebuffer, RenderError> {
+        self.framebuffer_of(texture.id())
+    }
+
+    /// Makes a framebuffer that is an ordinary texture of this context.
+    fn framebuffer_of(&self, texture: glow::NativeTexture) -> Result<Framebuffer, RenderError> {
         // SAFETY: the context is current.
         let made = unsafe { self.raw.create_framebuffer() };
         let framebuffer = made.map_err(|what| RenderError::Missing { what })?;
@@ -221,7 +228,7 @@ impl Gl {
         // SAFETY: a texture of this context.
         unsafe {
             self.raw
-                .framebuffer_texture_2d(target, attachment, kind, Some(texture.id()), 0);
+                .framebuffer_texture_2d(target, attachment, kind, Some(texture), 0);
         };
         // SAFETY: the context is current.
         let status = unsafe { self.raw.check_framebuffer_status(target) };
@@ -292,17 +299,28 @@ impl Gl {
 
     /// Reads R, G, B, A bytes of all pixels, lowest row first; `into` must hold them exactly.
     pub(crate) fn read_pixels(&self, size: Size, into: &mut [u8]) -> Result<(), RenderError> {
+        self.read_part([0, 0], size, into)
+    }
+
+    /// Reads those of a part that begins at a column and a row.
+    pub(crate) fn read_part(
+        &self,
+        [x, y]: [u32; 2],
+        size: Size,
+        into: &mut [u8],
+    ) -> Result<(), RenderError> {
         if into.len() as u64 != size.area() * 4 {
             return Err(RenderError::Missing {
                 what: "room for the pixels".to_owned(),
             });
         }
+        let (x, y) = (int(x), int(y));
         let (width, height) = (int(size.width), int(size.height));
         let pixels = glow::PixelPackData::Slice(Some(into));
         // SAFETY: four bytes a pixel were checked to fit; rows are packed (alignment 1), no pack buffer is ever bound.
         unsafe {
             self.raw
-                .read_pixels(0, 0, width, height, glow::RGBA, glow::UNSIGNED_BYTE, pixels);
+                .read_pixels(x, y, width, height, glow::RGBA, glow::UNSIGNED_BYTE, pixels);
         };
         self.check("reading pixels")
     }

@@ -52,10 +52,19 @@ impl Gl {
         kind: u32,
         parts: &[&str],
     ) -> Result<glow::NativeShader, RenderError> {
-        let mut source = String::from(concat!(
-            "#version 300 es\n",
-            "precision highp float;\nprecision highp int;\nprecision highp sampler2D;\nprecision highp usampler2D;\n",
-        ));
+        let mut source = String::from("#version 300 es\n");
+        // Has to stand before everything else.
+        if parts
+            .iter()
+            .any(|part| part.contains(" samplerExternalOES"))
+        {
+            source.push_str("#extension GL_OES_EGL_image_external_essl3 : require\n");
+        }
+        for kind in ["float", "int", "sampler2D", "usampler2D"] {
+            source.push_str("precision highp ");
+            source.push_str(kind);
+            source.push_str(";\n");
+        }
         parts.iter().for_each(|part| source.push_str(part));
         // SAFETY: the context is current.
         let shader = unsafe { self.raw.create_shader(kind) };

@@ -1,10 +1,13 @@
-//! The ways of the pixels from shared memory into a texture.
+//! The ways of the pixels from shared memory into a texture: a ladder of which the highest rung that works is taken.
 //!
-//! All of them copy the guest's bytes exactly once out of the shared memory, while the host may still be writing,
-//! and hand them to GL only when all of them are there: a host that stalls leaves the old picture as it was.
-//! A way without any copy, importing the memory as a DMA-BUF, is to be one more implementation of [`Upload`].
+//! 1. [`Import`]: the GPU reads the memory itself, as a DMA-BUF.
+//! 2. [`Persistent`] and 3. [`Staging`], whichever is better here: each copies the guest's bytes exactly once out of
+//!    the shared memory, while the host may still be writing.
+//!
+//! On all of them GL gets a frame only when all of it is there: a host that stalls leaves the old picture as it was.
 
 // Only `persistent` has unsafe code: it holds a pointer that GL gave.
+mod import;
 mod persistent;
 mod probe;
 mod staging;
@@ -15,6 +18,7 @@ use picture::{Damage, FrameLayout, transfer};
 use crate::error::{RenderError, UploadError};
 use crate::gl::{Gl, TexelRect, Texture};
 
+pub(crate) use import::Import;
 pub(crate) use persistent::Persistent;
 pub(crate) use probe::choose;
 pub(crate) use staging::Staging;
@@ -26,6 +30,37 @@ pub enum UploadPath {
     Staging,
     /// Into a ring of buffers of the driver that stay mapped (GL_EXT_buffer_storage).
     Persistent,
+    /// Not at all by the CPU: the GPU reads the memory as a DMA-BUF (EGL_EXT_image_dma_buf_import).
+    Import,
+}
+
+impl UploadPath {
+    /// A word for logs and statistics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Persistent => "persistent",
+            Self::Import => "import",
+        }
+    }
+}
+
+/// How frames have come to the driver so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploads {
+    /// The way of the last one.
+    pub path: UploadPath,
+    /// Why frames of the guest's memory are not imported, if they are not.
+    pub not_imported: Option<String>,
+    /// Frames that were imported.
+    pub imported_frames: u64,
+    /// Frames that were copied.
+    pub copied_frames: u64,
+    /// Bytes of pixels that the CPU copied out of the shared memory.
+    pub copied_bytes: u64,
+    /// Images that were made of parts of the memory.
+    pub imports: u64,
 }
 
 /// One way of the pixels.
@@ -33,7 +68,7 @@ pub(crate) trait Upload {
     /// Which one it is.
     fn path(&self) -> UploadPath;
 
-    /// Copies the damaged bytes out of the shared memory, following a host that is still writing.
+    /// Copies the damaged bytes out of the shared memory, following a host that is still writing; returns how many.
     ///
     /// After an error nothing of it is submitted, and the frame before stays.
     fn stage(
@@ -42,7 +77,7 @@ pub(crate) trait Upload {
         layout: &FrameLayout,
         damage: &Damage,
         stream: &mut dyn PixelStream,
-    ) -> Result<(), UploadError>;
+    ) -> Result<u64, UploadError>;
 
     /// Lets GL take the staged bytes into a texture; `rects` cover no more than the damage that was staged.
     fn submit(
@@ -55,18 +90,19 @@ pub(crate) trait Upload {
 }
 
 /// Calls `copy` for each run of damaged rows as soon as it is final: where it starts, and its shape in the frame.
+/// Returns how many bytes they are.
 fn chase(
     layout: &FrameLayout,
     damage: &Damage,
     stream: &mut dyn PixelStream,
     mut copy: impl FnMut(SharedSlice<'_>, usize, &Rows) -> Result<(), AccessError>,
-) -> Result<(), UploadError> {
+) -> Result<u64, UploadError> {
     let size = |bytes: u64| {
         usize::try_from(bytes).map_err(|_| UploadError::Layout {
             reason: format!("{bytes} bytes are more than memory can hold"),
         })
     };
-    let mut available = 0;
+    let (mut available, mut copied) = (0, 0_u64);
     for span in transfer::spans(layout, damage) {
         let wanted = size(span.wait_bytes(layout))?;
         if wanted > available {
@@ -83,8 +119,9 @@ fn chase(
             dst_pitch: pitch,
         };
         copy(stream.pixels(), size(span.start(layout))?, &rows)?;
+        copied += u64::from(span.rows) * u64::from(span.row_bytes);
     }
-    Ok(())
+    Ok(copied)
 }
 
 /// Bytes of a whole frame, if it is not absurdly large.

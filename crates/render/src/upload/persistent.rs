@@ -149,10 +149,10 @@ impl Upload for Persistent {
         layout: &FrameLayout,
         damage: &Damage,
         stream: &mut dyn PixelStream,
-    ) -> Result<(), UploadError> {
+    ) -> Result<u64, UploadError> {
         self.acquire(gl, frame_bytes(layout)?)?;
         let Some(slot) = &self.ring[self.next].slot else {
-            return Ok(());
+            return Ok(0);
         };
         let done = chase(layout, damage, stream, |pixels, start, rows| {
             pixels.copy_rows_to(start, rows, slot.memory(), start, Stores::Auto)

@@ -43,7 +43,7 @@ pub(crate) fn choose(
         ways.push(Box::new(persistent));
     }
     ways.push(Box::new(Staging::default()));
-    if let Some(wanted) = wanted {
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != UploadPath::Import) {
         let way = ways.into_iter().find(|way| way.path() == wanted);
         return way.ok_or_else(|| RenderError::Missing {
             what: format!("the upload path {wanted:?}"),

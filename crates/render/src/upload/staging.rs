@@ -24,7 +24,7 @@ impl Upload for Staging {
         layout: &FrameLayout,
         damage: &Damage,
         stream: &mut dyn PixelStream,
-    ) -> Result<(), UploadError> {
+    ) -> Result<u64, UploadError> {
         let len = frame_bytes(layout)?;
         if self.bytes.len() < len {
             // Freed first, then fresh: memory that nothing is copied into is never touched.
