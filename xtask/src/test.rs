@@ -53,18 +53,23 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     report_skips(&skips);
     tests?;
     let is_all = options.packages.is_empty() && options.part.is_none();
-    if is_all || options.packages.iter().any(|name| name == "lgmp") {
-        loom()?;
+    for package in MODELLED {
+        if is_all || options.packages.iter().any(|name| name == package) {
+            loom(package)?;
+        }
     }
     Ok(())
 }
 
-/// The models of the queue under every interleaving, in a build of their own.
-fn loom() -> anyhow::Result<()> {
+/// The crates whose lock-free parts have models: the queue of frames, the ring of samples.
+const MODELLED: [&str; 2] = ["lgmp", "audio"];
+
+/// The models of a crate under every interleaving, in a build of their own.
+fn loom(package: &str) -> anyhow::Result<()> {
     step(
-        "loom models",
+        &format!("loom models of {package}"),
         cargo()
-            .args(["test", "--package", "lgmp", "--test", "loom", "--release"])
+            .args(["test", "--package", package, "--test", "loom", "--release"])
             .env("RUSTFLAGS", "--cfg loom")
             .env("CARGO_TARGET_DIR", target_dir().join("loom")),
     )
