@@ -4,6 +4,8 @@
 //! runs there. Everything else, opening and closing and setting a volume, is called from one thread and may block, but
 //! only for a bounded time. A server is a foreign program: it may answer late, never, or go away at any moment.
 
+pub mod choice;
+pub mod null;
 pub mod pulseaudio;
 
 use std::sync::Arc;

@@ -96,10 +96,18 @@ impl Work for Recorder {
 }
 
 /// The owner's side.
-pub(super) struct Device(pub(super) Handle);
+pub(super) struct Device {
+    pub(super) handle: Handle,
+    /// What it was when it was opened.
+    pub(super) name: String,
+}
 
 impl CaptureDevice for Device {
     fn set_volume(&mut self, levels: &[f32], mute: bool) {
-        self.0.set_volume(levels, mute);
+        self.handle.set_volume(levels, mute);
+    }
+
+    fn description(&self) -> String {
+        self.name.clone()
     }
 }

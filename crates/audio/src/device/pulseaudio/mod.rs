@@ -62,6 +62,12 @@ impl PulseAudio {
         }
     }
 
+    /// Where it may listen, in the order that is tried.
+    #[must_use]
+    pub fn sockets(&self) -> &[PathBuf] {
+        &self.sockets
+    }
+
     /// Connects to the first server that takes us.
     fn connect(&self, deadline: Nanos) -> Result<Link, DeviceError> {
         let mut reasons = Vec::new();
@@ -101,7 +107,8 @@ impl Backend for PulseAudio {
         let shared = Shared::new(player.max_period());
         let handle = stream::start(link, player, channels, shared, events);
         let handle = handle.map_err(DeviceError::Thread)?;
-        Ok(Box::new(playback::Device(handle)))
+        let name = describe(reply.sink_name.as_deref());
+        Ok(Box::new(playback::Device { handle, name }))
     }
 
     fn open_capture(
@@ -118,7 +125,8 @@ impl Backend for PulseAudio {
         let channels = request.format.channels();
         let handle = stream::start(link, recorder, channels, Shared::new(0), events);
         let handle = handle.map_err(DeviceError::Thread)?;
-        Ok(Box::new(capture::Device(handle)))
+        let name = describe(reply.sink_name.as_deref());
+        Ok(Box::new(capture::Device { handle, name }))
     }
 }
 
@@ -137,6 +145,14 @@ fn stream_props(name: &str) -> Props {
     let visible: String = name.chars().filter(|c| *c != '\0').collect();
     props.set(Prop::MediaName, CString::new(visible).unwrap_or_default());
     props
+}
+
+/// The server and the name of its device, for the user.
+fn describe(device: Option<&CStr>) -> String {
+    match device {
+        Some(device) => format!("{NAME}, {}", device.to_string_lossy()),
+        None => NAME.to_owned(),
+    }
 }
 
 fn refused(error: LinkError) -> DeviceError {

@@ -181,21 +181,33 @@ impl Work for Player {
 }
 
 /// The owner's side.
-pub(super) struct Device(pub(super) Handle);
+pub(super) struct Device {
+    pub(super) handle: Handle,
+    /// What it was when it was opened.
+    pub(super) name: String,
+}
 
 impl PlaybackDevice for Device {
     fn timing(&self) -> DeviceTiming {
         DeviceTiming {
-            max_period_frames: self.0.shared().max_period_frames.load(Ordering::Relaxed),
+            max_period_frames: self
+                .handle
+                .shared()
+                .max_period_frames
+                .load(Ordering::Relaxed),
         }
     }
 
     fn set_volume(&mut self, levels: &[f32], mute: bool) {
-        self.0.set_volume(levels, mute);
+        self.handle.set_volume(levels, mute);
     }
 
     fn latency(&self) -> Option<Nanos> {
-        let latency = Nanos(self.0.shared().latency_ns.load(Ordering::Relaxed));
+        let latency = Nanos(self.handle.shared().latency_ns.load(Ordering::Relaxed));
         (latency >= Nanos::ZERO).then_some(latency)
+    }
+
+    fn description(&self) -> String {
+        self.name.clone()
     }
 }
