@@ -6,6 +6,8 @@
 
 pub mod choice;
 pub mod null;
+#[cfg(feature = "pipewire")]
+pub mod pipewire;
 pub mod pulseaudio;
 
 use std::sync::Arc;
