@@ -48,26 +48,13 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Starts a program that writes float samples to its output.
-    fn start(mut recorder: Command, channels: usize) -> anyhow::Result<Self> {
+    /// Starts a program that writes float samples to its output; what it says goes elsewhere.
+    fn start(recorder: Command, channels: usize) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("samples");
-        // What the program says must not get among the samples, so the shell gives it a file of its own for them.
-        let words = std::iter::once(recorder.get_program()).chain(recorder.get_args());
-        let words: Vec<_> = words.map(ToOwned::to_owned).collect();
-        let mut shell = Command::new("sh");
-        shell.args(["-c", r#"file=$1; shift; exec "$@" > "$file""#, "sh"]);
-        shell.arg(&file).args(words);
-        for (name, value) in recorder.get_envs() {
-            match value {
-                Some(value) => shell.env(name, value),
-                None => shell.env_remove(name),
-            };
-        }
-        // Dropped so that nothing of it is used by mistake.
-        recorder = shell;
+        let mut shell = promptly(&recorder, r#"file=$1; shift; exec > "$file""#, Some(&file));
         Ok(Self {
-            process: Process::start(&mut recorder)?,
+            process: Process::start(&mut shell)?,
             file,
             channels,
             _folder: folder,
@@ -180,10 +167,27 @@ impl Player {
         tone.write(&file)?;
         player.arg(file);
         Ok(Self {
-            _process: Process::start(&mut player)?,
+            _process: Process::start(&mut promptly(&player, "", None))?,
             _folder: folder,
         })
     }
+}
+
+/// A program, started by a shell that gives it a real-time priority if it may, so that it keeps up on a machine whose
+/// processors are busy with other tests; `before` is what the shell does before that, with `argument` as its `$1`.
+fn promptly(program: &Command, before: &str, argument: Option<&Path>) -> Command {
+    let script =
+        format!("{before}\nchrt -f 10 true 2>/dev/null && exec chrt -f 10 \"$@\"\nexec \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, "sh"]).args(argument);
+    shell.arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 /// The folder of a server: sockets, settings, state.

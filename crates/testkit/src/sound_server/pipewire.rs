@@ -136,6 +136,13 @@ impl PipeWire {
         }
     }
 
+    /// Stops the server without ending it: clients can connect but get no answer, until it is killed.
+    pub fn freeze(&self) {
+        if let Some(server) = self.processes.get(1) {
+            server.signal(rustix::process::Signal::STOP);
+        }
+    }
+
     /// Where clients connect to: the value of PipeWire's `remote.name` or `PIPEWIRE_REMOTE`.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -217,7 +224,7 @@ impl PipeWire {
     /// If nothing comes.
     pub fn record(&self, name: &str, rate_hz: u32, channels: usize) -> anyhow::Result<Recording> {
         let mut recorder = self.command("pw-record");
-        recorder.args(["--target", name, "--format", "f32", "--latency", "256"]);
+        recorder.args(["--target", name, "--format", "f32", "--latency", "8192"]);
         if name != SOURCE {
             recorder.args(["-P", "{ stream.capture.sink=true }"]);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clock::{Clock as _, MonotonicClock};
 use pipewire::stream::Stream;
 
-use super::graph::{GraphClock, Report};
+use super::graph::{Cycle, Report};
 use super::worker::{Figures, SAMPLE_BYTES, Worker, scratch};
 use crate::{Format, Push};
 
@@ -14,7 +14,6 @@ pub(super) struct Recorder {
     push: Push,
     /// The samples of one buffer.
     samples: Box<[f32]>,
-    graph: GraphClock,
     clock: MonotonicClock,
     figures: Arc<Figures>,
 }
@@ -24,7 +23,6 @@ impl Recorder {
         Self {
             samples: scratch(push.format()),
             push,
-            graph: GraphClock::default(),
             clock: MonotonicClock,
             figures: Arc::default(),
         }
@@ -42,7 +40,7 @@ impl Worker for Recorder {
         };
         let format = self.push.format();
         let report = stream.time().ok().map(|time| Report::from(&time));
-        let cycle = self.graph.cycle(report, self.clock.now(), format);
+        let cycle = Cycle::new(report, self.clock.now(), format);
         let Some(data) = buffer.datas_mut().first_mut() else {
             return;
         };

@@ -6,8 +6,8 @@
 //! graph asks for frames or has some.
 //!
 //! - **Period.** `node.latency` asks for the wanted period; the server decides on one for all its clients, the
-//!   quantum, and may change it at any time. A request is for what the server says it needs of this buffer, not for
-//!   what fits in.
+//!   quantum, and may change it at any time. A request is for what the library says that the cycle needs, the quantum or
+//!   what its resampler makes a quantum of, and not for what fits in the buffer.
 //! - **Time.** A request carries the time that the graph's driver woke up at, which jitters less than our own wake-up.
 //! - **Device.** `target.object` names it. If it is not there, or goes, the session manager links the stream to the
 //!   default, and to it again when it comes back; without any sink the stream waits, and asks for nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clock::{Clock as _, MonotonicClock, Nanos};
 use pipewire::stream::Stream;
 
-use super::graph::{GraphClock, Report};
+use super::graph::{Cycle, Report};
 use super::worker::{Figures, SAMPLE_BYTES, Worker, scratch};
 use crate::{Format, Pull};
 
@@ -14,9 +14,8 @@ pub(super) struct Player {
     pull: Pull,
     /// The samples of one request, before they are bytes in the stream's buffer.
     samples: Box<[f32]>,
-    graph: GraphClock,
     clock: MonotonicClock,
-    /// Frames to give when neither the buffer nor the graph tell.
+    /// Frames to give to a library that does not tell what it needs.
     period_frames: usize,
     figures: Arc<Figures>,
 }
@@ -26,7 +25,6 @@ impl Player {
         Self {
             samples: scratch(pull.format()),
             pull,
-            graph: GraphClock::default(),
             clock: MonotonicClock,
             period_frames: usize::try_from(period_frames).unwrap_or(usize::MAX),
             figures: Arc::default(),
@@ -62,13 +60,13 @@ impl Worker for Player {
         };
         let format = self.pull.format();
         let report = stream.time().ok().map(|time| Report::from(&time));
-        let cycle = self.graph.cycle(report, self.clock.now(), format);
-        // What this buffer needs, else a quantum. Never as much as fits in: that is the longest quantum there can be.
-        let asked = usize::try_from(buffer.requested()).unwrap_or(usize::MAX);
-        let frames = match (asked, cycle.quantum_frames) {
-            (0, 0) => self.period_frames,
-            (0, quantum) => quantum,
-            (asked, _) => asked,
+        let cycle = Cycle::new(report, self.clock.now(), format);
+        // What this cycle needs: the quantum, or what the resampler wants for it. Never what fits in the buffer, which is made
+        // for the longest quantum that there can be. The library does not call if it needs nothing.
+        let frames = match usize::try_from(buffer.requested()) {
+            Ok(0) => self.period_frames,
+            Ok(frames) => frames,
+            Err(_) => usize::MAX,
         };
         let Some(data) = buffer.datas_mut().first_mut() else {
             return;

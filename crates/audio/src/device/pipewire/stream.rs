@@ -47,9 +47,10 @@ enum Command {
 }
 
 /// What the library's callbacks on the main thread have seen, for the loop to look at.
+#[derive(Debug)]
 enum Happening {
     State(StreamState),
-    /// The stream follows the clock of a piece of hardware, another one than before.
+    /// The stream follows another clock than before.
     Clock,
 }
 
@@ -251,7 +252,8 @@ fn play(
     let stream =
         StreamBox::new(core, &order.name, properties).map_err(|_| refused(with_os("no stream")))?;
     let failed = |error: pipewire::Error| refused(error.to_string());
-    // The real-time thread calls the first listener that has this callback, and nothing else of it.
+    // Two listeners with data of their own: the real-time thread calls the first that has this callback, and nothing else;
+    // all other callbacks come on this thread.
     let callback = stream
         .add_local_listener_with_user_data(worker)
         .process(|stream, worker| worker.process(stream))
@@ -324,6 +326,7 @@ fn properties(order: &Order, rate_hz: u32) -> PropertiesBox {
 /// What comes of something that happened.
 enum Next {
     Wait,
+    Moved,
     Close,
 }
 
@@ -331,6 +334,7 @@ impl Serving<'_> {
     /// Runs the loop until the stream is closed or lost; an error is one of opening.
     fn serve(&self, stream: &Stream, happenings: &Queue<Happening>) -> Result<(), DeviceError> {
         let mut is_open = false;
+        let mut has_moved = false;
         let mut volume: Option<(Vec<f32>, bool)> = None;
         loop {
             self.main_loop.loop_().iterate(Timeout::Infinite);
@@ -347,8 +351,14 @@ impl Serving<'_> {
             while let Some(happening) = take(happenings) {
                 match self.handle(happening, &mut is_open)? {
                     Next::Wait => self.apply(stream, &mut volume, is_open),
+                    Next::Moved => has_moved = true,
                     Next::Close => return Ok(()),
                 }
+            }
+            // A connection that ends has a change of clocks before its end.
+            if has_moved && stream.state() == StreamState::Streaming {
+                (self.events)(DeviceEvent::Moved);
+                has_moved = false;
             }
         }
     }
@@ -371,7 +381,7 @@ impl Serving<'_> {
             Happening::State(StreamState::Unconnected) => {
                 return Err(refused("the connection has ended".to_owned()));
             }
-            Happening::Clock if *is_open => (self.events)(DeviceEvent::Moved),
+            Happening::Clock if *is_open => return Ok(Next::Moved),
             Happening::State(_) | Happening::Clock => {}
         }
         Ok(Next::Wait)

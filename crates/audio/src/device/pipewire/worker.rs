@@ -32,8 +32,6 @@ pub(super) fn scratch(format: Format) -> Box<[f32]> {
 ///
 /// `process` runs on the library's real-time thread: no allocation, lock, system call or log (timing.md T4). The functions
 /// of the stream that it may use are those that the library calls safe there: taking and returning a buffer, the time.
-/// A second listener of the same stream, with data of its own, hears what happens on the main thread, so that nothing is
-/// touched by both.
 pub(super) trait Worker: Send + 'static {
     /// The shape of what is exchanged.
     fn format(&self) -> Format;
