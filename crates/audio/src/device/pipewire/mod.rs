@@ -2,7 +2,7 @@
 //!
 //! Each device has a thread of its own with a connection of its own: PipeWire's objects belong to one thread. That
 //! thread opens the stream, waits for commands and for what the server says, and takes everything down again. A second
-//! thread, which the library makes and gives real-time priority, calls our callback ([`playback`], [`capture`]) when the
+//! thread, which the library makes and gives real-time priority, calls our callback (modules `playback` and `capture`) when the
 //! graph asks for frames or has some.
 //!
 //! - **Period.** `node.latency` asks for the wanted period; the server decides on one for all its clients, the

@@ -7,7 +7,7 @@
 //!
 //! The server's buffer plays from the first moment on and never stops (`prebuf` 0), so the number of frames that it asks
 //! for is its device's clock. The thread has no real-time priority: PulseAudio's own has, and between its asking and its
-//! needing lies the buffer of [`layout::playback_buffer`].
+//! needing lies the buffer of `layout::playback_buffer`.
 //!
 //! Sources: PulseAudio's protocol as `pulseaudio` 0.3 documents it, `PROTOCOL` and `src/pulse/def.h` of PulseAudio 16.
 
