@@ -15,6 +15,7 @@ pub mod pull;
 pub mod resample;
 pub mod ring;
 pub mod sample_lane;
+pub mod service;
 pub mod ticks;
 
 pub use capture::{Capture, Push, capture};
@@ -24,4 +25,5 @@ pub use pull::{Counters, Feed, Phase, Pull, stream};
 pub use resample::{MAX_DEVIATION, Resampler, ResamplerError};
 pub use ring::{Read, Reader, Writer, ring};
 pub use sample_lane::SampleLane;
+pub use service::{Microphone, Outlet, Sound, SoundEvent, SoundHandle, SoundSettings, SoundStatus};
 pub use ticks::{Tick, TickReceiver, TickSender, ticks};

@@ -19,6 +19,7 @@ use crate::input::{Action, Bind, InputModel, SpiceInput};
 use crate::machine::{Machine, MachineEvent, Outlets, Step};
 use crate::memory::Relay;
 use crate::session::{Preferences, WindowCommand};
+use crate::sound::{Listener, Sound};
 use crate::stats::Stats;
 use crate::view::{ViewCommand, ViewReport};
 use view_thread::{Pictures, ViewThread};
@@ -45,20 +46,24 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         tracing::warn!("the display server cannot keep the screen on (win:noScreensaver)");
     }
     let guest = SharedGuestView::default();
+    let window_waker = window.waker();
+    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || window_waker.wake());
+    let sound = Sound::start(settings, Listener::User, Arc::clone(&wake))?;
     let pictures = Pictures {
         relay,
         console: console.clone(),
+        sound: sound.as_ref().map(|sound| sound.handle().clone()),
         guest: guest.clone(),
     };
     let view = ViewThread::start(settings, pictures, &window, &waker)?;
     let clipboard = start_clipboard(settings, &mut window, &view);
     let machine = match console {
         Some(console) => {
-            let window_waker = window.waker();
             let outlets = Outlets {
                 console,
                 clipboard: clipboard.as_ref().map(|c| c.handle().clone()),
-                wake: Arc::new(move || window_waker.wake()),
+                sound: sound.as_ref().map(|sound| sound.link().clone()),
+                wake,
             };
             Machine::new(settings, outlets, MonotonicClock.now())?
         }
@@ -76,6 +81,7 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         view,
         machine,
         clipboard,
+        sound,
         guest,
     };
     let result = app.run(is_over);
@@ -153,6 +159,8 @@ struct App {
     /// `None` without SPICE.
     machine: Option<Machine>,
     clipboard: Option<ClipboardThread>,
+    /// `None` without it.
+    sound: Option<Sound>,
     guest: SharedGuestView,
     input: InputModel,
     /// What the input wants done; empty between two events.
@@ -174,7 +182,8 @@ impl App {
             let tick = self.input.tick(&self.guest.get(), now, &mut self.actions);
             self.carry_out(now);
             let retry = self.machine.as_ref().and_then(Machine::deadline);
-            let next = [tick, retry].into_iter().flatten().min();
+            let microphone = self.step_sound(now);
+            let next = [tick, retry, microphone].into_iter().flatten().min();
             let left = next.map_or(SIGNAL_LOOK, |at| (at - now).max(Nanos::ZERO));
             let timeout = left.min(SIGNAL_LOOK).to_duration();
             events.clear();
@@ -197,6 +206,7 @@ impl App {
             machine.close();
         }
         self.clipboard = None;
+        self.sound = None;
     }
 
     fn window_event(&mut self, event: &WindowEvent, now: Nanos) {
@@ -246,7 +256,7 @@ impl App {
                 Action::ReleasePointer(to) => self.window.release_pointer(to),
                 Action::GrabKeyboard(is_on) => self.window.grab_keyboard(is_on),
                 Action::ShowLocalPointer(is_shown) => self.window.set_cursor_visible(is_shown),
-                Action::Bind(bind) => self.bind(bind),
+                Action::Bind(bind) => self.bind(bind, now),
                 Action::Message(text) => self.view.send(ViewCommand::Message(text)),
                 Action::Help(lines) => self.view.send(ViewCommand::Panel(lines)),
                 Action::Reconnect => {
@@ -259,7 +269,7 @@ impl App {
         self.actions = actions;
     }
 
-    fn bind(&mut self, bind: Bind) {
+    fn bind(&mut self, bind: Bind, now: Nanos) {
         match bind {
             Bind::FullScreen => {
                 let is_full = self.window.is_full_screen();
@@ -269,7 +279,27 @@ impl App {
             Bind::Rotate => self.view.send(ViewCommand::Rotate),
             Bind::Rates => self.view.send(ViewCommand::ToggleRates),
             Bind::Quit => self.is_done = true,
+            Bind::Microphone => self.tell_sound(|sound| sound.toggle_microphone(now)),
+            Bind::MicrophonePolicy => self.tell_sound(|sound| sound.cycle_policy(now)),
         }
+    }
+
+    /// Does something with the microphone, and shows the user what.
+    fn tell_sound(&mut self, tell: impl FnOnce(&mut Sound) -> String) {
+        if let Some(sound) = &mut self.sound {
+            let text = tell(sound);
+            self.view.send(ViewCommand::Message(text));
+        }
+    }
+
+    /// Does what is due with the sound; returns when to do so again.
+    fn step_sound(&mut self, now: Nanos) -> Option<Nanos> {
+        let sound = self.sound.as_mut()?;
+        let deadline = sound.tick(now);
+        if let Some(notice) = sound.take_notice() {
+            self.view.send(ViewCommand::Microphone(notice));
+        }
+        deadline
     }
 
     fn take_reports(&mut self, now: Nanos) -> anyhow::Result<()> {
@@ -345,7 +375,18 @@ impl App {
     fn take_machine_events(&mut self, now: Nanos) {
         while let Some(event) = self.machine.as_mut().and_then(|m| m.next_event(now)) {
             match event {
-                MachineEvent::Ready | MachineEvent::Uuid(_) | MachineEvent::Unavailable(_) => {}
+                MachineEvent::Ready
+                | MachineEvent::Uuid(_)
+                | MachineEvent::CompressedSound
+                | MachineEvent::Unavailable(_) => {}
+                MachineEvent::Record(can_record) => {
+                    self.tell_input(SpiceInput::Record(can_record), now);
+                }
+                MachineEvent::Recording(news) => {
+                    if let Some(sound) = &mut self.sound {
+                        sound.recording(news, now);
+                    }
+                }
                 MachineEvent::Inputs(true) => {
                     self.tell_input(SpiceInput::Ready, now);
                     if let Some(modes) = self.modes {
@@ -361,6 +402,10 @@ impl App {
                 MachineEvent::Ended(_) => {
                     self.modes = None;
                     self.tell_input(SpiceInput::Lost, now);
+                    self.tell_input(SpiceInput::Record(false), now);
+                    if let Some(sound) = &mut self.sound {
+                        sound.session_ended(now);
+                    }
                 }
             }
         }

@@ -33,6 +33,8 @@ pub struct Guest<'a> {
     pub has_relay: bool,
     /// The machine's own screen, if there is SPICE.
     pub console: Option<Console>,
+    /// Where the numbers of the sound are, if there is sound.
+    pub sound: Option<audio::SoundHandle>,
     /// Told what the view says, on the calling thread; [`ViewReport::WantConsole`] is what matters.
     pub report: Box<dyn FnMut(ViewReport) + 'a>,
 }
@@ -43,6 +45,7 @@ impl Default for Guest<'_> {
         Self {
             has_relay: true,
             console: None,
+            sound: None,
             report: Box::new(|_| ()),
         }
     }
@@ -71,6 +74,7 @@ fn watch(settings: &Settings, is_over: &AtomicBool, guest: Guest<'_>) -> anyhow:
     let Guest {
         has_relay,
         console,
+        sound,
         mut report,
     } = guest;
     let waker = match &console {
@@ -101,6 +105,7 @@ fn watch(settings: &Settings, is_over: &AtomicBool, guest: Guest<'_>) -> anyhow:
             console,
             waker: view_waker,
             session,
+            sound,
             guest: SharedGuestView::default(),
             renderer,
             commands: for_view,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use clock::Nanos;
+use spice::audio::PlaybackEvent;
 use spice::inputs::{HeldButtons, Locks};
 use spice::session::ChannelState;
 use spice::transport::{Address, Client, Handle, Report};
@@ -15,6 +16,7 @@ use spice::{ChannelKind, Command, Event, MouseModes, Password, SessionOptions};
 use crate::clipboard::ClipboardHandle;
 use crate::config::Settings;
 use crate::console::Console;
+use crate::sound::{RecordNews, SoundLink};
 
 use inbox::Inbox;
 pub use life::{End, Life, Rules, Step};
@@ -32,6 +34,12 @@ pub enum MachineEvent {
     Locks(Locks),
     /// Which machine it is.
     Uuid([u8; 16]),
+    /// The channel for the guest's microphone opened, or closed.
+    Record(bool),
+    /// The guest records, or no longer.
+    Recording(RecordNews),
+    /// Sound comes in a form that was not asked for, and is not played.
+    CompressedSound,
     /// A channel cannot be had; the session goes on without it.
     Unavailable(ChannelKind),
     /// It is over.
@@ -45,6 +53,8 @@ pub struct Outlets {
     pub console: Console,
     /// What the guest's agent says; `None` if nothing is to be copied.
     pub clipboard: Option<ClipboardHandle>,
+    /// What the guest plays and records; `None` without sound.
+    pub sound: Option<SoundLink>,
     /// Makes the main thread look.
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
@@ -66,6 +76,8 @@ pub struct Machine {
     held_buttons: Arc<Mutex<HeldButtons>>,
     /// What the console was told last.
     missing: Option<String>,
+    /// The user knows that sound comes compressed.
+    has_told_compressed: bool,
 }
 
 impl Machine {
@@ -107,6 +119,7 @@ impl Machine {
             lacks_display: false,
             held_buttons: Arc::default(),
             missing: None,
+            has_told_compressed: false,
         }))
     }
 
@@ -181,12 +194,21 @@ impl Machine {
                     self.lacks_display = true;
                     self.life.lacks("picture of the virtual machine");
                 }
+                MachineEvent::CompressedSound => {
+                    if !std::mem::replace(&mut self.has_told_compressed, true) {
+                        self.life
+                            .lacks("sound that can be played: it is compressed");
+                    }
+                }
                 MachineEvent::Ended(end) => {
                     tracing::info!("SPICE: {end}");
                     // Its thread is at its end.
                     self.client = None;
                     if let Some(clipboard) = &self.outlets.clipboard {
                         clipboard.disconnected();
+                    }
+                    if let Some(sound) = &self.outlets.sound {
+                        sound.disconnected();
                     }
                     self.life.ended(end.clone(), random(), now);
                     return Some(event);
@@ -199,6 +221,9 @@ impl Machine {
     /// Releases everything and closes the session; waits half a second at most.
     pub fn close(&mut self) {
         self.client = None;
+        if let Some(sound) = &self.outlets.sound {
+            sound.disconnected();
+        }
     }
 
     /// Where the machine's picture should be, the user reads why it is not.
@@ -229,12 +254,13 @@ impl Machine {
         let options = SessionOptions {
             password: self.password.clone(),
             display: self.shows_display,
+            playback: self.outlets.sound.is_some(),
+            record: self.outlets.sound.as_ref().is_some_and(SoundLink::records),
             max_clipboard: self.max_clipboard,
             held_buttons: *self
                 .held_buttons
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
-            ..SessionOptions::default()
         };
         tracing::debug!("SPICE: connecting to {}", self.address);
         let (inbox, outlets) = (self.inbox.clone(), self.outlets.clone());
@@ -265,13 +291,16 @@ impl Machine {
         if let Some(clipboard) = &self.outlets.clipboard {
             clipboard.connected(client.handle().clone());
         }
+        if let Some(sound) = &self.outlets.sound {
+            sound.connected(client.handle().clone());
+        }
         drop(held);
         self.client = Some(client);
         Ok(())
     }
 }
 
-/// Hands picture, pointer and the agent's words to whom they concern; returns what the main thread has to know. Runs on
+/// Hands picture, pointer, sound and the agent's words to whom they concern; returns what the main thread has to know. Runs on
 /// the SPICE thread.
 fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
     let event = match report {
@@ -288,6 +317,7 @@ fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
             match (kind, state) {
                 (kind, ChannelState::Unavailable) => MachineEvent::Unavailable(kind),
                 (ChannelKind::Inputs, state) => MachineEvent::Inputs(state == ChannelState::Open),
+                (ChannelKind::Record, state) => MachineEvent::Record(state == ChannelState::Open),
                 _ => return None,
             }
         }
@@ -300,6 +330,17 @@ fn distribute(report: Report<'_>, outlets: &Outlets) -> Option<MachineEvent> {
                 clipboard.spice(event);
             }
             return None;
+        }
+        Event::Playback(PlaybackEvent::Compressed) => MachineEvent::CompressedSound,
+        Event::Playback(event) => {
+            if let Some(sound) = &outlets.sound {
+                sound.playback(event);
+            }
+            return None;
+        }
+        Event::Record(event) => {
+            let sound = outlets.sound.as_ref()?;
+            MachineEvent::Recording(sound.record(event)?)
         }
         Event::Notice { severity, text } => {
             tracing::debug!(severity, "SPICE server: {text}");

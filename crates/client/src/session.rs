@@ -389,6 +389,22 @@ impl Session {
         self.needs_draw = true;
     }
 
+    /// Shows who asks for the microphone or hears it, until another sentence, or none, is given.
+    pub fn microphone(&mut self, sentence: Option<String>) {
+        self.notes.set_microphone(sentence);
+    }
+
+    /// The rates are shown and renewed now: the sound's belong to them.
+    #[must_use]
+    pub fn wants_sound_figures(&self, now: Nanos) -> bool {
+        self.rates.is_due(now)
+    }
+
+    /// Takes the figures of the sound; shown with the rates.
+    pub fn sound_figures(&mut self, line: Option<String>) {
+        self.rates.set_sound(line);
+    }
+
     /// Moves texts and wishes on to `now`; returns when they change next by themselves.
     pub fn tick(&mut self, now: Nanos) -> Option<Nanos> {
         let splash = self.splash_until.filter(|until| now < *until);
@@ -403,6 +419,7 @@ impl Session {
         let alert = self.notes.tick(now);
         let is_rates_only = self.rates.tick(now) && !self.needs_draw;
         self.notes.set_rates(self.rates.line());
+        self.notes.set_sound(self.rates.sound());
         if self.notes.take_is_changed() {
             self.is_drawn_for_rates = is_rates_only;
             self.status = self.notes.text(self.scale);

@@ -79,8 +79,15 @@ impl Stats {
         self.next
     }
 
-    /// Writes the line of the past second if it is over.
-    pub fn tick(&mut self, now: Nanos, renderer: &str, missing: Option<&str>) {
+    /// Writes the line of the past second if it is over; `sound` is what there is of the sound, in
+    /// [`crate::sound::figures`].
+    pub fn tick(
+        &mut self,
+        now: Nanos,
+        renderer: &str,
+        missing: Option<&str>,
+        sound: Option<serde_json::Value>,
+    ) {
         if now < self.next {
             return;
         }
@@ -103,6 +110,7 @@ impl Stats {
             "upload_p50_ms": ms(&self.upload_time, 50.0),
             "draw_p50_ms": ms(&self.draw_time, 50.0),
             "draw_p99_ms": ms(&self.draw_time, 99.0),
+            "sound": sound,
         });
         if let Err(error) = writeln!(self.file, "{line}") {
             tracing::warn!(%error, "writing the statistics");

@@ -12,7 +12,8 @@ use relay::Waker;
 use crate::config::{Settings, Transport};
 use crate::console::Console;
 use crate::headless::{self, Guest};
-use crate::machine::{Machine, Outlets, Step};
+use crate::machine::{Machine, MachineEvent, Outlets, Step};
+use crate::sound::{Listener, Sound};
 use crate::view::ViewReport;
 
 /// Signals and retries are looked at this often.
@@ -37,22 +38,29 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
     let console = Console::new(Waker::new().context("making the view's waker")?);
     let (calls, called) = channel();
     let ring = calls.clone();
+    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+        // Nobody listens any more at the end.
+        let _ = ring.send(Call::Session);
+    });
+    let is_screenshot = settings.run.screenshot.is_some();
+    let sound = match is_screenshot {
+        true => None,
+        false => Sound::start(settings, Listener::Nobody, Arc::clone(&wake))?,
+    };
+    let numbers = sound.as_ref().map(|sound| sound.handle().clone());
     let outlets = Outlets {
         console: console.clone(),
         clipboard: None,
-        wake: Arc::new(move || {
-            // Nobody listens any more at the end.
-            let _ = ring.send(Call::Session);
-        }),
+        sound: sound.as_ref().map(|sound| sound.link().clone()),
+        wake,
     };
     let machine = Machine::new(settings, outlets, MonotonicClock.now())?
         .context("app:transport=spice needs spice:enable")?;
     let is_stopped = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let stop = &is_stopped;
-        let is_screenshot = settings.run.screenshot.is_some();
         let keeper = scope.spawn(move || {
-            let kept = keep(machine, &called, is_over, stop);
+            let kept = keep(machine, sound, &called, is_over, stop);
             stop.store(true, Ordering::Relaxed);
             match kept {
                 Ok(Left::MachineEnded) if is_screenshot => bail!("the virtual machine has ended"),
@@ -62,6 +70,7 @@ pub fn run(settings: &Settings, is_over: &AtomicBool) -> anyhow::Result<()> {
         let guest = Guest {
             has_relay: false,
             console: Some(console),
+            sound: numbers,
             report: Box::new(move |report| {
                 if let ViewReport::WantConsole(is_wanted) = report {
                     let _ = calls.send(Call::WantConsole(is_wanted));
@@ -88,6 +97,7 @@ enum Left {
 /// Keeps the connection until `is_over` or `is_stopped`, or until there is no sense in going on.
 fn keep(
     mut machine: Machine,
+    mut sound: Option<Sound>,
     called: &Receiver<Call>,
     is_over: &AtomicBool,
     is_stopped: &AtomicBool,
@@ -114,7 +124,20 @@ fn keep(
             Ok(Call::WantConsole(is_wanted)) => machine.show_display(is_wanted),
             Ok(Call::Session) | Err(_) => {}
         }
-        while machine.next_event(MonotonicClock.now()).is_some() {}
+        while let Some(event) = machine.next_event(MonotonicClock.now()) {
+            let now = MonotonicClock.now();
+            match (event, &mut sound) {
+                (MachineEvent::Recording(news), Some(sound)) => sound.recording(news, now),
+                (MachineEvent::Ended(_), Some(sound)) => sound.session_ended(now),
+                _ => {}
+            }
+        }
+        if let Some(sound) = &mut sound {
+            sound.tick(MonotonicClock.now());
+            if let Some(Some(notice)) = sound.take_notice() {
+                tracing::info!("{notice}");
+            }
+        }
     }
     Ok(Left::Stopped)
 }

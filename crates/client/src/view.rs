@@ -16,6 +16,7 @@ use crate::guest_view::{GuestView, SharedGuestView};
 use crate::memory::Relay;
 use crate::renderer::{Renderer, Shown};
 use crate::session::{HostFacts, Request, Session};
+use crate::sound::figures;
 use crate::stats::Stats;
 use take_over::TakeOver;
 
@@ -55,6 +56,8 @@ pub struct View {
     pub waker: Waker,
     /// What is shown.
     pub session: Session,
+    /// Where the numbers of the sound are, if there is sound.
+    pub sound: Option<audio::SoundHandle>,
     /// Where others read what is shown.
     pub guest: SharedGuestView,
     /// Who draws it.
@@ -85,6 +88,11 @@ impl View {
         while self.take_commands() {
             let now = MonotonicClock.now();
             let surface = self.look_at_console(&mut pictures, now);
+            if self.session.wants_sound_figures(now)
+                && let Some(sound) = &self.sound
+            {
+                self.session.sound_figures(figures::line(&sound.status()));
+            }
             let note = self.session.tick(now);
             if retry.is_some_and(|at| now >= at) {
                 self.session.draw_again();
@@ -95,10 +103,7 @@ impl View {
                 retry = self.draw(now, &mut pictures)?;
             }
             let look = self.look_for_memory(now);
-            let stats = self.stats.as_mut().map(|stats| {
-                stats.tick(now, &renderer, self.session.missing_link());
-                stats.due()
-            });
+            let stats = self.write_stats(now, &renderer);
             self.report();
             // What has come together is drawn together: only the first look may wait.
             let mut deadline = [surface, note, retry, look, stats]
@@ -113,6 +118,17 @@ impl View {
             }
         }
         Ok(())
+    }
+
+    /// Writes the figures of the past second if it is over; returns when the next ones are due.
+    fn write_stats(&mut self, now: Nanos, renderer: &str) -> Option<Nanos> {
+        let stats = self.stats.as_mut()?;
+        if now >= stats.due() {
+            let sound = self.sound.as_ref();
+            let sound = sound.map(|sound| figures::json(&sound.status()));
+            stats.tick(now, renderer, self.session.missing_link(), sound);
+        }
+        Some(stats.due())
     }
 
     /// Does what the main thread wants; false if it wants the end.
@@ -137,6 +153,7 @@ impl View {
                 ViewCommand::Message(text) => session.message(text, MonotonicClock.now()),
                 ViewCommand::Panel(lines) => session.panel(lines),
                 ViewCommand::Notice(sentence) => session.notice(sentence),
+                ViewCommand::Microphone(sentence) => session.microphone(sentence),
                 ViewCommand::SetPointer(to) => self.set_pointer(to),
                 ViewCommand::Quit => return false,
             }

@@ -354,7 +354,11 @@ mod tests {
             packet(3, &[3]),
             Letter::Stopped,
         ];
-        assert_eq!(all(&inbox), expected, "before the start and after the stop nothing is taken");
+        assert_eq!(
+            all(&inbox),
+            expected,
+            "before the start and after the stop nothing is taken"
+        );
         inbox.close();
         assert_eq!(inbox.wait(None), Waited::Closed);
     }

@@ -22,6 +22,8 @@ pub(super) struct Pictures {
     pub(super) relay: Option<Relay>,
     /// The machine's own screen; `None` without SPICE.
     pub(super) console: Option<Console>,
+    /// Where the numbers of the sound are; `None` without sound.
+    pub(super) sound: Option<audio::SoundHandle>,
     /// Where the view writes what is shown.
     pub(super) guest: SharedGuestView,
 }
@@ -65,6 +67,7 @@ impl ViewThread {
                         console: pictures.console,
                         waker: view_waker,
                         session,
+                        sound: pictures.sound,
                         guest: pictures.guest,
                         renderer,
                         commands: for_view,

@@ -110,6 +110,7 @@ mod tests {
         Guest {
             has_relay: false,
             console: Some(console.clone()),
+            sound: None,
             report: Box::new(|report| said.push(report)),
         }
     }

@@ -43,4 +43,6 @@ pub enum SpiceInput {
     Mouse(MouseModes),
     /// The lights of the guest's lock keys, as often as they are told.
     Locks(Locks),
+    /// The guest can record, if it is let; or no longer.
+    Record(bool),
 }

@@ -19,6 +19,10 @@ pub enum Bind {
     Quit,
     /// D: show the rates, or hide them.
     Rates,
+    /// E: the guest hears the microphone, or no longer.
+    Microphone,
+    /// C: the next policy for the microphone.
+    MicrophonePolicy,
 }
 
 /// What works at the moment.
@@ -30,6 +34,8 @@ pub struct Context {
     pub is_on: bool,
     /// The guest runs Linux.
     pub is_linux: bool,
+    /// The guest can record, if it is let.
+    pub can_record: bool,
 }
 
 /// What is to be done.
@@ -54,6 +60,7 @@ enum Need {
     Input,
     InputOn,
     Linux,
+    Record,
 }
 
 struct Entry {
@@ -81,7 +88,7 @@ const fn entry(
 }
 
 // Key codes from linux/input-event-codes.h.
-static BINDS: [Entry; 13] = [
+static BINDS: [Entry; 15] = [
     entry(
         &[33],
         Need::Nothing,
@@ -106,6 +113,18 @@ static BINDS: [Entry; 13] = [
         Need::Nothing,
         |_| Deed::App(Bind::Rates),
         "rates on or off",
+    ),
+    entry(
+        &[18],
+        Need::Record,
+        |_| Deed::App(Bind::Microphone),
+        "microphone on or off",
+    ),
+    entry(
+        &[46],
+        Need::Record,
+        |_| Deed::App(Bind::MicrophonePolicy),
+        "microphone: ask, always or never",
     ),
     entry(
         &[23],
@@ -160,6 +179,7 @@ impl Context {
             Need::Input => self.has_input,
             Need::InputOn => self.has_input && self.is_on,
             Need::Linux => self.has_input && self.is_on && self.is_linux,
+            Need::Record => self.can_record,
         }
     }
 }
@@ -204,6 +224,7 @@ mod tests {
         has_input: true,
         is_on: true,
         is_linux: true,
+        can_record: true,
     };
 
     fn code(name: &str) -> u32 {
@@ -218,6 +239,8 @@ mod tests {
             ("KEY_R", Deed::App(Bind::Rotate)),
             ("KEY_Q", Deed::App(Bind::Quit)),
             ("KEY_D", Deed::App(Bind::Rates)),
+            ("KEY_E", Deed::App(Bind::Microphone)),
+            ("KEY_C", Deed::App(Bind::MicrophonePolicy)),
             ("KEY_I", Deed::ToggleInput),
             ("KEY_INSERT", Deed::Sensitivity(1)),
             ("KEY_DELETE", Deed::Sensitivity(-1)),
@@ -269,13 +292,19 @@ mod tests {
             is_on: false,
             ..ALL
         };
-        assert_eq!(lines(off).len(), 8);
+        assert_eq!(lines(off).len(), 10);
         let windows = Context {
             is_linux: false,
             ..ALL
         };
-        assert_eq!(lines(windows).len(), 13);
-        assert_eq!(lines(ALL).len(), 14);
+        assert_eq!(lines(windows).len(), 15);
+        assert_eq!(lines(ALL).len(), 16);
+        let deaf = Context {
+            can_record: false,
+            ..ALL
+        };
+        assert_eq!(lines(deaf).len(), 14);
+        assert_eq!(find(code("KEY_E"), deaf), None);
         assert!(lines(ALL).iter().any(|line| line.contains("F1 to F12")));
         assert_eq!(
             lines(ALL).first().unwrap(),

@@ -48,6 +48,8 @@ pub struct InputModel {
     /// A session stands.
     is_linked: bool,
     modes: Option<MouseModes>,
+    /// The guest can record.
+    can_record: bool,
     /// Key I.
     is_on: bool,
     is_focused: bool,
@@ -79,6 +81,7 @@ impl InputModel {
             scale: 1.0,
             is_linked: false,
             modes: None,
+            can_record: false,
             is_on: true,
             is_focused: false,
             keys: HeldKeys::new(),
@@ -221,6 +224,7 @@ impl InputModel {
                 self.modes = Some(modes);
             }
             SpiceInput::Locks(locks) => self.locks.set_guest(Some(locks)),
+            SpiceInput::Record(can_record) => self.can_record = can_record,
         }
         self.settle(now, actions);
     }
@@ -389,6 +393,7 @@ impl InputModel {
             has_input: self.is_linked && self.preferences.to_guest,
             is_on: self.is_on,
             is_linux: self.view.is_linux,
+            can_record: self.can_record,
         }
     }
 

@@ -7,6 +7,7 @@ use spice::MouseModes;
 use spice::inputs::Locks;
 
 use super::MachineEvent;
+use crate::sound::RecordNews;
 
 /// Changes of state that may wait; they are few, as a channel that breaks is opened again at leisure.
 const MAX_WAITING: usize = 64;
@@ -21,6 +22,8 @@ struct Events {
     mouse: Option<MouseModes>,
     locks: Option<Locks>,
     uuid: Option<[u8; 16]>,
+    recording: Option<RecordNews>,
+    is_compressed: bool,
 }
 
 impl Events {
@@ -29,6 +32,8 @@ impl Events {
             && self.mouse.is_none()
             && self.locks.is_none()
             && self.uuid.is_none()
+            && self.recording.is_none()
+            && !self.is_compressed
     }
 }
 
@@ -41,6 +46,8 @@ impl Inbox {
             MachineEvent::Mouse(modes) => events.mouse = Some(modes),
             MachineEvent::Locks(locks) => events.locks = Some(locks),
             MachineEvent::Uuid(uuid) => events.uuid = Some(uuid),
+            MachineEvent::Recording(news) => events.recording = Some(news),
+            MachineEvent::CompressedSound => events.is_compressed = true,
             state => {
                 if events.states.len() >= MAX_WAITING {
                     // The end comes last and is what counts.
@@ -63,6 +70,12 @@ impl Inbox {
         }
         if let Some(locks) = events.locks.take() {
             return Some(MachineEvent::Locks(locks));
+        }
+        if let Some(news) = events.recording.take() {
+            return Some(MachineEvent::Recording(news));
+        }
+        if std::mem::take(&mut events.is_compressed) {
+            return Some(MachineEvent::CompressedSound);
         }
         events.uuid.take().map(MachineEvent::Uuid)
     }
@@ -88,12 +101,14 @@ mod tests {
         for round in 0..100_000_u32 {
             assert!(!inbox.push(MachineEvent::Locks(lights(round % 2 == 0))));
             assert!(!inbox.push(MachineEvent::Uuid([round as u8; 16])));
+            assert!(!inbox.push(MachineEvent::Recording(Some(round))));
             assert!(!inbox.push(MachineEvent::Inputs(true)));
         }
         inbox.push(MachineEvent::Ended(End::Closed));
         let mut states = 0;
         while let Some(event) = inbox.pop() {
             match event {
+                MachineEvent::Recording(news) => assert_eq!(news, Some(99_999), "the latest"),
                 MachineEvent::Locks(locks) => assert_eq!(locks, lights(false), "the latest"),
                 MachineEvent::Ended(_) | MachineEvent::Inputs(_) => states += 1,
                 _ => {}

@@ -43,9 +43,12 @@ pub(super) struct Notes {
     alert: Option<(String, Nanos)>,
     /// What stays true for a while.
     notice: Option<String>,
+    /// Who asks for the microphone, or hears it.
+    microphone: Option<String>,
     /// What is wrong with the picture.
     flaw: Option<(Flaw, Vec<String>)>,
     rates: Option<String>,
+    sound: Option<String>,
     is_changed: bool,
 }
 
@@ -83,6 +86,19 @@ impl Notes {
             self.rates = line.map(str::to_owned);
             self.is_changed = true;
         }
+    }
+
+    /// What the rates say of the sound.
+    pub(super) fn set_sound(&mut self, line: Option<&str>) {
+        if self.sound.as_deref() != line {
+            self.sound = line.map(str::to_owned);
+            self.is_changed = true;
+        }
+    }
+
+    pub(super) fn set_microphone(&mut self, sentence: Option<String>) {
+        self.is_changed |= self.microphone != sentence;
+        self.microphone = sentence;
     }
 
     pub(super) fn alert(&mut self, text: impl Into<String>, now: Nanos) {
@@ -125,8 +141,10 @@ impl Notes {
             lines.extend(flaw.iter().map(String::as_str));
         }
         lines.extend(self.notice.as_deref());
+        lines.extend(self.microphone.as_deref());
         lines.extend(self.alert.as_ref().map(|(text, _)| text.as_str()));
         lines.extend(self.rates.as_deref());
+        lines.extend(self.sound.as_deref());
         if lines.is_empty() {
             return None;
         }

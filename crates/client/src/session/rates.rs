@@ -12,6 +12,8 @@ pub(super) struct Rates {
     received: u32,
     shown: u32,
     line: String,
+    sound: Option<String>,
+    is_sound_new: bool,
 }
 
 impl Rates {
@@ -41,6 +43,22 @@ impl Rates {
         self.since.map(|_| self.line.as_str())
     }
 
+    /// What is to be shown of the sound.
+    pub(super) fn sound(&self) -> Option<&str> {
+        self.since.and(self.sound.as_deref())
+    }
+
+    /// Takes the line of the sound, for [`Self::is_due`].
+    pub(super) fn set_sound(&mut self, line: Option<String>) {
+        self.is_sound_new |= self.sound != line;
+        self.sound = line;
+    }
+
+    /// The figures are renewed now.
+    pub(super) fn is_due(&self, now: Nanos) -> bool {
+        self.deadline().is_some_and(|at| now >= at)
+    }
+
     /// Renews the line if it is time; tells whether it did.
     pub(super) fn tick(&mut self, now: Nanos) -> bool {
         let Some(since) = self.since.filter(|since| now >= *since + INTERVAL) else {
@@ -53,7 +71,7 @@ impl Rates {
             rate(self.shown),
             rate(self.received)
         );
-        let is_new = line != self.line;
+        let is_new = line != self.line || std::mem::take(&mut self.is_sound_new);
         self.line = line;
         (self.received, self.shown) = (0, 0);
         self.since = Some(now);

@@ -121,9 +121,11 @@ impl Microphone {
         self.last = None;
     }
 
-    /// Takes what became of the consent.
-    pub fn device(&mut self, device: Device) {
-        self.device = device;
+    /// Takes what became of the consent to that recording; of another it does not matter any more.
+    pub fn device(&mut self, recording: Option<u32>, device: Device) {
+        if recording.is_none() || recording == self.recording {
+            self.device = device;
+        }
     }
 
     /// Key E: opens the microphone to the guest, or closes it. Returns what the user is told.
@@ -228,7 +230,7 @@ mod tests {
         assert_eq!(microphone.tick(MS(29_999)), Some(MS(30_000)));
         assert_eq!(microphone.toggle(MS(29_999)), "Microphone: on");
         assert_eq!(microphone.consent(), Some(7));
-        microphone.device(Device::Open);
+        microphone.device(Some(7), Device::Open);
         assert!(says(&microphone, LIVE));
         assert_eq!(microphone.toggle(MS(40_000)), "Microphone: off");
         assert_eq!((microphone.notice(), microphone.consent()), (None, None));
@@ -384,9 +386,11 @@ mod tests {
         microphone.started(1, MS(0));
         assert!(says(&microphone, "F12 + E"));
         microphone.toggle(MS(1));
-        microphone.device(Device::Open);
+        microphone.device(Some(1), Device::Open);
         assert_eq!(microphone.notice(), None);
-        microphone.device(Device::Failed("no sound server".into()));
+        microphone.device(Some(0), Device::Failed("of another one".into()));
+        assert_eq!(microphone.notice(), None);
+        microphone.device(Some(1), Device::Failed("no sound server".into()));
         assert!(says(&microphone, "cannot be opened: no sound server"));
         microphone.stopped(MS(2));
         assert_eq!(microphone.notice(), None);

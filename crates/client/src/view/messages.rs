@@ -26,6 +26,8 @@ pub enum ViewCommand {
     Panel(Option<Vec<String>>),
     /// A sentence that stays until another, or none, is given.
     Notice(Option<String>),
+    /// Who asks for the microphone or hears it: a sentence that stays until another, or none, is given.
+    Microphone(Option<String>),
     /// The host is to put the guest's pointer there; answered by [`ViewReport::PointerSet`].
     SetPointer(GuestPoint),
     /// The program ends.

@@ -53,6 +53,7 @@ impl Stage {
                 console: Some(console),
                 waker: own.0,
                 session: Session::new(preferences),
+                sound: None,
                 guest: own.1,
                 renderer: Box::new(SoftwareView::headless()),
                 commands: for_view,
