@@ -1,0 +1,95 @@
+//! The latency that is aimed at: as low as the device, the packets and the resampler allow.
+//!
+//! ```text
+//! target = longest device period + habitual lateness of packets + resampler's delay + latency offset
+//! ```
+//!
+//! Measured from a packet's due time to its being played, less one longest period: the other of the device's two
+//! buffers, which nobody can do anything about. With that much a packet that is as late as they ever are, at a device
+//! that has just asked for its longest period, is just in time.
+
+/// The target falls when it has been higher than needed by this share of itself, for so many seconds.
+const SPARE_SHARE: f64 = 0.1;
+const SPARE_LEAST_S: f64 = 3e-3;
+const SPARE_AFTER_S: f64 = 60.0;
+/// It then falls by this much each second, which nobody hears as a pitch.
+const FALL: f64 = 200e-6;
+
+/// Follows what is needed: up at once, down late and slowly.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Target {
+    seconds: f64,
+    spare_for_s: f64,
+    is_falling: bool,
+}
+
+impl Target {
+    /// What is aimed at, in seconds.
+    pub(super) const fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// How fast the target moves on its own, in seconds a second.
+    pub(super) const fn pace(&self) -> f64 {
+        if self.is_falling { -FALL } else { 0.0 }
+    }
+
+    /// Takes what is needed from now on, no matter what was.
+    pub(super) fn set(&mut self, needed_s: f64) {
+        *self = Self {
+            seconds: needed_s,
+            ..Self::default()
+        };
+    }
+
+    /// Takes what is needed now, `dt_s` seconds after the last time.
+    pub(super) fn follow(&mut self, needed_s: f64, dt_s: f64) {
+        if needed_s >= self.seconds {
+            return self.set(needed_s);
+        }
+        if self.is_falling {
+            self.seconds -= FALL * dt_s;
+            if self.seconds <= needed_s {
+                self.set(needed_s);
+            }
+            return;
+        }
+        let spare = self.seconds - needed_s;
+        if spare > SPARE_LEAST_S.max(self.seconds * SPARE_SHARE) {
+            self.spare_for_s += dt_s;
+            self.is_falling = self.spare_for_s >= SPARE_AFTER_S;
+        } else {
+            self.spare_for_s = 0.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(target: &mut Target, needed_s: f64, seconds: u32) -> f64 {
+        for _ in 0..seconds * 100 {
+            target.follow(needed_s, 0.01);
+        }
+        target.seconds()
+    }
+
+    #[test]
+    fn it_rises_at_once_and_falls_late_and_slowly() {
+        let mut target = Target::default();
+        assert_eq!(after(&mut target, 0.02, 1), 0.02);
+        assert_eq!(after(&mut target, 0.05, 1), 0.05);
+        assert_eq!(after(&mut target, 0.03, 59), 0.05);
+        assert!((after(&mut target, 0.03, 11) - 0.048).abs() < 1e-4);
+        assert_eq!(after(&mut target, 0.03, 200), 0.03);
+        assert_eq!(target.pace(), 0.0);
+    }
+
+    #[test]
+    fn a_little_spare_is_left_alone() {
+        let mut target = Target::default();
+        target.follow(0.05, 0.01);
+        assert_eq!(after(&mut target, 0.046, 3_600), 0.05);
+    }
+}

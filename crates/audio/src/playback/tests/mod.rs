@@ -1,0 +1,7 @@
+//! Playback in virtual time, against a small world with true clocks.
+
+mod life;
+mod random;
+mod steady;
+mod trouble;
+mod world;
