@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -38,10 +39,23 @@ impl Desk {
     /// # Errors
     /// If the client does not show a window.
     pub fn open(shm: &SharedFile, options: &[String]) -> anyhow::Result<Option<Self>> {
+        Self::open_with(shm, options, |_| ())
+    }
+
+    /// As [`Self::open`], with something done to the client's command first.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(
+        shm: &SharedFile,
+        options: &[String],
+        prepare: impl FnOnce(&mut Command),
+    ) -> anyhow::Result<Option<Self>> {
         let Some(screen) = XServer::start(800, 600)? else {
             return Ok(None);
         };
         let mut command = programs::client(shm)?;
+        prepare(&mut command);
         command.args(["app:renderer=software", "win:size=640x480"]);
         command.args(options).env("DISPLAY", screen.display());
         let mut desk = Self {

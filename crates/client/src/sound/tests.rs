@@ -213,7 +213,6 @@ fn the_guests_mixers_reach_the_devices() {
 }
 
 #[test]
-#[ignore = "needs the state machine of playback"]
 fn what_the_guest_plays_opens_a_device_and_has_numbers() {
     let desk = desk(&[], Listener::User);
     let link = desk.sound.link();

@@ -121,7 +121,6 @@ fn opened(is_stand_in: bool) -> Opened {
 }
 
 #[test]
-#[ignore = "needs the state machine of playback"]
 fn a_device_is_opened_for_the_first_sound_and_told_the_volume() {
     let mut bench = Bench::new();
     let mut mixer = Mixer::default();
@@ -134,7 +133,6 @@ fn a_device_is_opened_for_the_first_sound_and_told_the_volume() {
 }
 
 #[test]
-#[ignore = "needs the state machine of playback"]
 fn the_volume_outlives_streams_and_devices() {
     let mut bench = Bench::new();
     bench.start(stereo());
@@ -162,7 +160,6 @@ fn the_volume_is_left_alone_if_the_user_wants_so() {
 }
 
 #[test]
-#[ignore = "needs the state machine of playback"]
 fn a_lost_device_is_replaced_after_a_wait_and_what_it_says_later_does_not_matter() {
     let mut bench = Bench::new();
     bench.start(stereo());
@@ -182,7 +179,6 @@ fn a_lost_device_is_replaced_after_a_wait_and_what_it_says_later_does_not_matter
 }
 
 #[test]
-#[ignore = "needs the state machine of playback"]
 fn another_format_has_another_device_and_the_same_keeps_its() {
     let mut bench = Bench::new();
     bench.start(stereo());
@@ -199,7 +195,6 @@ fn another_format_has_another_device_and_the_same_keeps_its() {
 }
 
 #[test]
-#[ignore = "needs the state machine of playback"]
 fn a_stand_in_is_given_up_when_it_is_time_to_look_for_a_server() {
     let mut bench = Bench::new();
     bench.start(stereo());
