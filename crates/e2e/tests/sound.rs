@@ -15,9 +15,7 @@ use testkit::grab::Grabber;
 use testkit::process;
 use testkit::programs::{self, SharedFile};
 use testkit::sound_server::{self, PulseAudio};
-use testkit::spice_server::{
-    PLAYBACK, RECORD, ServerOptions, SoundFormat, SpiceServer, Tone,
-};
+use testkit::spice_server::{PLAYBACK, RECORD, ServerOptions, SoundFormat, SpiceServer, Tone};
 
 const ESCAPE: u32 = 70;
 const KEY_C: u32 = 46;
@@ -93,11 +91,15 @@ fn without_a_sound_server_sound_is_taken_and_counted_all_the_same() -> anyhow::R
     let is_steady = |figures: &Value| {
         let sound = &figures["sound"];
         let (latency, target) = (sound["latency_ms"].as_f64(), sound["target_ms"].as_f64());
-        let error = latency.zip(target).map(|(latency, target)| latency - target);
+        let error = latency
+            .zip(target)
+            .map(|(latency, target)| latency - target);
         is_running(figures)
             && sound["packets"].as_u64() > Some(100)
             && error.is_some_and(|error| error.abs() < 10.0)
-            && sound["ratio_ppm"].as_f64().is_some_and(|ppm| ppm.abs() <= 5_000.0)
+            && sound["ratio_ppm"]
+                .as_f64()
+                .is_some_and(|ppm| ppm.abs() <= 5_000.0)
     };
     viewer.wait_for("steady sound", LIMIT, is_steady)?;
     let said = viewer.process.output();
@@ -150,7 +152,10 @@ fn with_the_option_off_no_channel_of_sound_is_opened() -> anyhow::Result<()> {
 /// What `pactl list` says of all streams of a kind.
 fn streams(sound: &PulseAudio, kind: &str) -> String {
     let said = process::run(sound.command("pactl").args(["list", kind]));
-    said.map_or_else(|error| error.to_string(), |said| String::from_utf8_lossy(&said).into_owned())
+    said.map_or_else(
+        |error| error.to_string(),
+        |said| String::from_utf8_lossy(&said).into_owned(),
+    )
 }
 
 fn expect_streams(
@@ -165,7 +170,11 @@ fn expect_streams(
         is_wanted(&streams(sound, kind))
     });
     let said = viewer.process.output();
-    ensure!(is_there, "{what}: {}\nclient:\n{said}", streams(sound, kind));
+    ensure!(
+        is_there,
+        "{what}: {}\nclient:\n{said}",
+        streams(sound, kind)
+    );
     Ok(())
 }
 
@@ -182,7 +191,9 @@ fn the_guests_mixer_is_that_of_the_stream_at_the_sound_server() -> anyhow::Resul
     let expect = |what: &str, is_wanted: &dyn Fn(&str) -> bool| {
         expect_streams(&sound, "sink-inputs", what, &viewer, is_wanted)
     };
-    expect("half the volume", &|said| said.contains("/  50% /") && said.contains("Mute: no"))?;
+    expect("half the volume", &|said| {
+        said.contains("/  50% /") && said.contains("Mute: no")
+    })?;
     server.set_playback_volume(&[0xffff, 0x4000], true);
     let is_set = |said: &str| {
         said.contains("/ 100% /") && said.contains("/  25% /") && said.contains("Mute: yes")
@@ -198,7 +209,9 @@ fn the_guests_mixer_is_that_of_the_stream_at_the_sound_server() -> anyhow::Resul
         format: mono,
         ..tone()
     })?;
-    expect("a muted mono stream", &|said| said.contains("44100Hz") && said.contains("Mute: yes"))
+    expect("a muted mono stream", &|said| {
+        said.contains("44100Hz") && said.contains("Mute: yes")
+    })
 }
 
 #[test]
@@ -216,7 +229,10 @@ fn the_users_own_volume_is_left_alone_if_he_wants_so() -> anyhow::Result<()> {
     server.set_playback_volume(&[0x1000, 0x1000], true);
     viewer.wait_for("figures", LIMIT, is_running)?;
     let said = streams(&sound, "sink-inputs");
-    ensure!(said.contains("Mute: no") && said.contains("100% /"), "{said}");
+    ensure!(
+        said.contains("Mute: no") && said.contains("100% /"),
+        "{said}"
+    );
     Ok(())
 }
 
@@ -273,7 +289,8 @@ impl Seat {
         let is_there = testkit::wait_until(LIMIT, || {
             std::thread::sleep(Duration::from_millis(10));
             last = self.grabber.grab().ok();
-            last.as_ref().is_some_and(|image| has_text(image) == is_wanted)
+            last.as_ref()
+                .is_some_and(|image| has_text(image) == is_wanted)
         });
         let image = last.context("no picture")?;
         self.shots += 1;
@@ -290,12 +307,21 @@ impl Seat {
         let is_closed = |said: &str| !said.contains("Source Output #");
         let sound = &self.sound;
         let viewer = &self.desk.viewer;
-        expect_streams(sound, "source-outputs", "a closed microphone", viewer, is_closed)?;
+        expect_streams(
+            sound,
+            "source-outputs",
+            "a closed microphone",
+            viewer,
+            is_closed,
+        )?;
         self.server.forget_arrivals();
         std::thread::sleep(WHILE);
         let recorded = self.server.recorded();
         ensure!(recorded.is_empty(), "{} samples", recorded.len());
-        ensure!(is_closed(&streams(sound, "source-outputs")), "it was opened");
+        ensure!(
+            is_closed(&streams(sound, "source-outputs")),
+            "it was opened"
+        );
         Ok(())
     }
 

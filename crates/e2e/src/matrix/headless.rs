@@ -55,6 +55,7 @@ pub fn start(memory: Arc<SharedMemory>, rotation: Rotation) -> anyhow::Result<Vi
             console: None,
             waker,
             session: Session::new(preferences),
+            sound: None,
             guest: SharedGuestView::default(),
             renderer: Box::new(Watched {
                 view: SoftwareView::headless(),
