@@ -6,7 +6,7 @@ use crate::run::{cargo, step};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Which benchmark: relay or input.
+    /// Which benchmark: relay, input or audio.
     name: String,
     /// Handed on to the benchmark, for example `--json FILE`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -14,19 +14,13 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    step(
-        "build",
-        cargo().args([
-            "build",
-            "--release",
-            "-p",
-            "client",
-            "-p",
-            "host",
-            "-p",
-            "bench",
-        ]),
-    )?;
+    let mut build = cargo();
+    build.args(["build", "--release", "-p", "bench"]);
+    if options.name != "audio" {
+        // The others run the programs.
+        build.args(["-p", "client", "-p", "host"]);
+    }
+    step("build", &mut build)?;
     let mut command = cargo();
     command.args([
         "run",

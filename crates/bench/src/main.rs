@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use bench::audio::command::{self as audio, AudioOptions};
 use bench::input::{self, InputOptions};
 use bench::relay_bench::{self, RelayOptions};
 use clap::Parser;
@@ -24,6 +25,8 @@ enum Task {
     Relay(RelayOptions),
     /// Measures keyboard, pointer and clipboard.
     Input(InputOptions),
+    /// Simulates days of sound.
+    Audio(AudioOptions),
     /// Paints stamped pictures on an X screen.
     Paint {
         /// The X server.
@@ -72,6 +75,7 @@ fn main() -> anyhow::Result<()> {
     match Task::parse() {
         Task::Relay(options) => relay_bench::run(&options),
         Task::Input(options) => input::run(&options),
+        Task::Audio(options) => audio::run_all(&options),
         Task::StandIn { socket } => bench::stand_in::run(&socket),
         Task::Paint {
             display,

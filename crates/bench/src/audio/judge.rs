@@ -199,11 +199,13 @@ impl Judge {
 
     /// Sound was thrown away, or silence put in.
     pub fn breaks(&mut self, now: Nanos, breaks: Breaks) {
-        if breaks == Breaks::default() {
+        if breaks.begins_anew {
+            // The ratio may start anew where the sound does.
+            self.last_ratio = None;
+        }
+        if breaks.lost_frames == 0 && breaks.silent_frames == 0 {
             return;
         }
-        // The ratio may start anew where the sound does.
-        self.last_ratio = None;
         if self.look(now, true) {
             self.verdict.overruns += u64::from(breaks.lost_frames > 0);
             self.verdict.underruns += u64::from(breaks.silent_frames > 0);
@@ -220,18 +222,18 @@ impl Judge {
             self.coming.pop_front();
             self.close(next.from_ns);
             self.episode = Some(next);
-            self.ratio.clear();
         }
         let Some(episode) = &mut self.episode else {
             return true;
         };
+        // The mean of the ratio is asked of the time after it.
+        self.ratio.clear();
         if now >= episode.last_bad_ns + QUIET_NS {
             self.close(now);
             return true;
         }
         if is_bad {
             episode.last_bad_ns = episode.last_bad_ns.max(now);
-            self.ratio.clear();
         }
         false
     }
@@ -263,6 +265,21 @@ impl Judge {
     }
 }
 
+/// The times in which a stream may be off its target, from and until: its start, and what happens to it.
+#[must_use]
+pub fn excused(start: Nanos, packet_ns: f64, schedule: &Schedule) -> Vec<(Nanos, Nanos)> {
+    let after = |cause: Cause, at: Nanos, length_ns: f64| {
+        let limit = Nanos::from_secs_f64(length_ns / 1e9 + cause.limit_s());
+        (at, at + limit)
+    };
+    let begin = after(Cause::Start, start, 0.0);
+    let others = schedule.iter().filter_map(|&(at, happening)| {
+        let (cause, length_ns) = excuse(happening, packet_ns)?;
+        Some(after(cause, at, length_ns))
+    });
+    std::iter::once(begin).chain(others).collect()
+}
+
 /// Which limit a happening suspends, and the nanoseconds from its beginning to its end.
 fn excuse(happening: Happening, packet_ns: f64) -> Option<(Cause, f64)> {
     // What happens to the source happens between two packets.
@@ -273,6 +290,8 @@ fn excuse(happening: Happening, packet_ns: f64) -> Option<(Cause, f64)> {
         | Happening::Rest(length) => (Cause::Stall, ns(length) + packet_ns),
         Happening::Hiccup(packets) => (Cause::Stall, f64::from(packets + 1) * packet_ns),
         Happening::Extra(_) => (Cause::Offset, packet_ns),
+        // What is too much for the speed to take back has to be left out at once.
+        Happening::Pause(length) if length > Nanos::from_millis(200) => (Cause::Stall, ns(length)),
         Happening::Pause(length) => (Cause::Offset, ns(length)),
         Happening::Period(_) => return None,
     };
@@ -348,7 +367,7 @@ mod tests {
         feed(&mut judge, 32..50, |_| 0.0);
         let lost = Breaks {
             lost_frames: 5,
-            silent_frames: 0,
+            ..Breaks::default()
         };
         judge.breaks(Nanos::from_millis(50_000), lost);
         let verdict = judge.finish(Nanos::from_millis(50_000));

@@ -3,11 +3,18 @@
 //! A [`world`] of two crystals, late packets and changing devices drives the shipped state machine and controller, and
 //! the seed's beside it; a [`judge`] measures both by the definitions of timing.md 10 with the world's true clocks.
 
+pub mod command;
 pub mod judge;
 pub mod lane;
 pub mod ours;
 pub mod player;
+pub mod plot;
+pub mod probe;
+pub mod quality;
+pub mod result;
 pub mod run;
 pub mod scenario;
+pub mod sound;
+pub mod table;
 pub mod window;
 pub mod world;

@@ -1,35 +1,76 @@
-//! The shipped state machine and controller, over positions only.
+//! The shipped state machine and controller, as the client drives them.
 
 use audio::playback::{DeviceTiming, Order, Packet as Piece, Playback, PlaybackSettings};
-use audio::{Format, Input};
+use audio::{Format, Input, Lane};
 use clock::Nanos;
 
 use super::lane::{PositionDevice, PositionLane, lane};
 use super::player::{Breaks, Placed, Player, Reference, Served};
+use super::probe::{Log, Probed};
 use super::world::device::Request;
 use super::world::source::Packet;
 
-/// Frames of delay of the simulated resampler; the real one says its own.
-const RESAMPLER_DELAY: f64 = 64.0;
-/// Seconds of sound in the simulated ring.
-const RING_S: u64 = 1;
+/// The least seconds of sound that the ring holds.
+const RING_S: f64 = 1.0;
 
-/// [`Playback`] as the client drives it.
+/// What is behind the state machine: bare numbers or real sound.
+pub trait Plant {
+    /// The lane to a device.
+    type Lane: Lane;
+    /// Makes the lane to a device that is opened.
+    fn open(&mut self, format: Format, capacity: u64) -> Self::Lane;
+    /// The device asks, for frames from `position` on.
+    fn request(&mut self, request: &Request, position: u64);
+    /// A packet's first frame was placed at `content`.
+    fn placed(&mut self, packet: &Packet, content: f64);
+    /// The samples of a packet, if there are any.
+    fn samples(&mut self, packet: &Packet) -> Option<&[u8]>;
+}
+
+/// Only positions.
+#[derive(Debug, Default)]
+pub struct Positions(Option<PositionDevice>);
+
+impl Plant for Positions {
+    type Lane = PositionLane;
+
+    fn open(&mut self, _: Format, capacity: u64) -> PositionLane {
+        let (lane, device) = lane(capacity.next_power_of_two());
+        self.0 = Some(device);
+        lane
+    }
+
+    fn request(&mut self, request: &Request, _: u64) {
+        if let Some(device) = &self.0 {
+            device.request(request);
+        }
+    }
+
+    fn placed(&mut self, _: &Packet, _: f64) {}
+
+    fn samples(&mut self, _: &Packet) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// [`Playback`] over a plant.
 #[derive(Debug)]
-pub struct Ours {
-    playback: Playback<PositionLane>,
-    device: Option<PositionDevice>,
+pub struct Ours<P: Plant> {
+    playback: Playback<Probed<P::Lane>>,
+    plant: P,
+    log: Option<Log>,
     order: Order,
     next: Option<Nanos>,
 }
 
-impl Ours {
+impl<P: Plant> Ours<P> {
     /// Makes a stopped stream.
     #[must_use]
-    pub const fn new(format: Format, settings: PlaybackSettings) -> Self {
+    pub fn new(format: Format, settings: PlaybackSettings, plant: P) -> Self {
         Self {
             playback: Playback::new(format, settings),
-            device: None,
+            plant,
+            log: None,
             order: Order::Keep,
             next: None,
         }
@@ -37,8 +78,14 @@ impl Ours {
 
     /// The stream itself.
     #[must_use]
-    pub const fn playback(&self) -> &Playback<PositionLane> {
+    pub const fn playback(&self) -> &Playback<Probed<P::Lane>> {
         &self.playback
+    }
+
+    /// What is behind it.
+    #[must_use]
+    pub const fn plant(&self) -> &P {
+        &self.plant
     }
 
     fn step(&mut self, now: Nanos) {
@@ -48,7 +95,7 @@ impl Ours {
     }
 }
 
-impl Player for Ours {
+impl<P: Plant> Player for Ours<P> {
     fn started(&mut self, now: Nanos) {
         self.playback.started(now);
         self.step(now);
@@ -60,16 +107,24 @@ impl Player for Ours {
     }
 
     fn packet(&mut self, packet: &Packet, now: Nanos) -> Placed {
+        let samples = self.plant.samples(packet);
         self.playback.packet(Piece {
             arrived: now,
             time_ms: packet.time_ms,
-            input: Input::counted(packet.frames),
+            input: Input {
+                frames: packet.frames,
+                samples,
+            },
         });
         self.step(now);
-        let written = self.device.as_ref().map(PositionDevice::take_written);
+        let written = self.log.as_ref().map(Log::take_written);
         let written = written.filter(|w| w.frames > 0);
+        let content = written.map(|w| w.end - f64::from(packet.frames) * w.ratio);
+        if let Some(content) = content {
+            self.plant.placed(packet, content);
+        }
         Placed {
-            content: written.map(|w| w.end - f64::from(packet.frames) * w.ratio),
+            content,
             ratio: written.map_or(1.0, |w| w.ratio),
         }
     }
@@ -78,14 +133,16 @@ impl Player for Ours {
         match self.order {
             Order::Open => true,
             Order::Close => false,
-            Order::Keep => self.device.is_some(),
+            Order::Keep => self.log.is_some(),
         }
     }
 
     fn opened(&mut self, now: Nanos, max_period_frames: u32) {
-        let capacity = u64::from(self.playback.format().rate_hz()) * RING_S;
-        let (lane, device) = lane(capacity.next_power_of_two(), RESAMPLER_DELAY);
-        self.device = Some(device);
+        let format = self.playback.format();
+        // At most 384 000.
+        let capacity = format.frames(RING_S) as u64;
+        let (lane, log) = Probed::new(self.plant.open(format, capacity));
+        self.log = Some(log);
         let timing = DeviceTiming { max_period_frames };
         self.playback.attach(lane, timing, now);
         self.step(now);
@@ -93,13 +150,21 @@ impl Player for Ours {
 
     fn closed(&mut self, now: Nanos) {
         self.playback.detach();
-        self.device = None;
+        self.log = None;
         self.step(now);
     }
 
     fn request(&mut self, request: &Request) -> Served {
-        let device = self.device.as_ref();
-        device.map_or(Served::default(), |device| device.request(request))
+        let silent = |lane: &Probed<P::Lane>| lane.counters().silent_frames;
+        let lane = self.playback.lane();
+        let (position, before) = lane.map_or((0, 0), |l| (l.read_position(), silent(l)));
+        self.plant.request(request, position);
+        let after = self.playback.lane().map_or(0, silent);
+        Served {
+            position,
+            // No more than the request asks for.
+            missing: (after - before) as u32,
+        }
     }
 
     fn deadline(&self) -> Option<Nanos> {
@@ -119,7 +184,7 @@ impl Player for Ours {
     }
 
     fn take_breaks(&mut self) -> Breaks {
-        let device = self.device.as_ref();
-        device.map_or(Breaks::default(), PositionDevice::take_breaks)
+        let log = self.log.as_ref();
+        log.map_or(Breaks::default(), Log::take_breaks)
     }
 }

@@ -30,6 +30,8 @@ pub struct Breaks {
     pub lost_frames: u64,
     /// Frames of silence that were put between sound.
     pub silent_frames: u64,
+    /// What comes next does not go on where the last sound ended.
+    pub begins_anew: bool,
 }
 
 /// Which of the packets the algorithm's latency is counted from.

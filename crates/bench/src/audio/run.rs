@@ -23,6 +23,8 @@ pub struct Point {
     pub error_ms: f64,
     /// Ratio less one, in millionths.
     pub ratio_ppm: f64,
+    /// The target, in milliseconds.
+    pub target_ms: f64,
 }
 
 /// The line on which a device plays, as of its last request.
@@ -84,7 +86,7 @@ pub struct Outcome<P> {
 pub fn run<P: Player>(scenario: &Scenario, player: P, length: Nanos, traced: bool) -> Outcome<P> {
     let schedule = scenario.schedule(START, length);
     let source = &scenario.source;
-    let packet_ns = source.crystal.nanos(f64::from(source.packet_frames));
+    let packet_ns = source.packet_ns();
     let true_ratio = scenario.device.crystal.rate_hz / source.crystal.rate_hz;
     let sleep = |&(from, happening): &(Nanos, Happening)| match happening {
         Happening::Suspend(length) => Some((from, from + length)),
@@ -167,6 +169,7 @@ impl<P: Player> Run<'_, P> {
             (at, Message::Packet(packet)) => {
                 self.late.add(ns(at) - packet.line_ns);
                 let placed = self.player.packet(&packet, at);
+                self.judge.breaks(at, self.player.take_breaks());
                 self.judge_packet(&packet, placed, at);
             }
         }
@@ -185,6 +188,7 @@ impl<P: Player> Run<'_, P> {
                 at_s: (now - START).as_secs_f64(),
                 error_ms: error_ms.unwrap_or(f64::NAN),
                 ratio_ppm: (placed.ratio - 1.0) * 1e6,
+                target_ms,
             });
         }
     }

@@ -26,6 +26,14 @@ pub struct SourcePlan {
     pub stamp_ppm: f64,
 }
 
+impl SourcePlan {
+    /// True nanoseconds that a packet lasts.
+    #[must_use]
+    pub fn packet_ns(&self) -> f64 {
+        self.crystal.nanos(f64::from(self.packet_frames.max(1)))
+    }
+}
+
 /// A packet of sound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Packet {
@@ -79,10 +87,10 @@ impl Source {
             held_until: start,
         };
         source.queue.push_back((start, Message::Started));
-        let backlog = ns(source.plan.backlog) / source.packet_ns();
+        let backlog = ns(source.plan.backlog) / source.plan.packet_ns();
         if backlog >= 1.0 {
             let packets = backlog.round() as u32;
-            source.line_ns -= f64::from(packets - 1) * source.packet_ns();
+            source.line_ns -= f64::from(packets - 1) * source.plan.packet_ns();
             source.send(packets);
         }
         source
@@ -104,12 +112,6 @@ impl Source {
             }
             self.advance();
         }
-    }
-
-    fn packet_ns(&self) -> f64 {
-        self.plan
-            .crystal
-            .nanos(f64::from(self.plan.packet_frames.max(1)))
     }
 
     /// Goes on to the next group of packets, and through all that happens before it.
@@ -135,10 +137,10 @@ impl Source {
 
     /// Sends a group at the time of its last packet.
     fn send(&mut self, packets: u32) {
-        let sent_ns = self.line_ns + f64::from(packets - 1) * self.packet_ns();
+        let sent_ns = self.line_ns + f64::from(packets - 1) * self.plan.packet_ns();
         for _ in 0..packets {
             self.push(self.line_ns, sent_ns, self.plan.packet_frames);
-            self.line_ns += self.packet_ns();
+            self.line_ns += self.plan.packet_ns();
         }
     }
 
