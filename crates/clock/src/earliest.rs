@@ -17,15 +17,22 @@
 //! Memory is fixed: only the earliest event of each span of time can matter, so 64 of them are kept. The spans are
 //! short at first and double whenever all are used, so the line is there at once and becomes better for minutes.
 //!
-//! Few or ragged events say little about the slope. It is therefore weighed against what was expected beforehand,
-//! each by the inverse square of its uncertainty, as in a Kalman filter.
+//! Few or ragged events say little about the slope. It is therefore weighed against what was expected beforehand, and
+//! against what it was before the line stepped, each by the inverse square of its uncertainty, as in a Kalman filter.
 
 /// Events that are kept.
 const SPANS: usize = 64;
-/// Below this distance, in seconds, the edge is not resolved.
-const RESOLUTION_S: f64 = 10e-6;
-/// A change is a step, and not news about the edge, from so many events on.
+/// Points that a slope is made of, at least.
+const FIT_POINTS: usize = 6;
+/// A change is a step, and not news about the edge, from so many late events on.
 const STEP_EVENTS: u32 = 4;
+/// With fewer points than this the edge is not known, and an early event is news about it. Unless it is this much
+/// earlier than the first one: then what came before was a backlog, and is forgotten.
+const STEP_POINTS: usize = 16;
+/// See [`STEP_POINTS`].
+const BACKLOG_S: f64 = 50e-3;
+/// A slope from before a step is at least so uncertain after it.
+const MEMORY_SIGMA: f64 = 5e-6;
 
 /// What is known about a line beforehand.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,12 +41,15 @@ pub struct LineSettings {
     pub first_span_s: f64,
     /// Seconds of the longest spans; the line remembers 64 of them.
     pub last_span_s: f64,
-    /// Events that are earlier than the line by more than this many seconds move it as a whole.
+    /// Events that are earlier than the line by more than this many seconds, and by more than twice the raggedness of its
+    /// edge, are a step.
     pub early_step_s: f64,
-    /// Seconds in which all events must be late before the line follows as a whole.
+    /// Seconds for which all events must be late before the line follows as a whole.
     pub late_step_after_s: f64,
     /// Standard deviation of the slope before anything was seen.
     pub slope_sigma: f64,
+    /// Seconds that the times themselves are exact to.
+    pub resolution_s: f64,
 }
 
 /// What an event did to the line.
@@ -63,19 +73,31 @@ pub struct EarliestLine {
     /// When the newest span began.
     began: f64,
     expected: (f64, f64),
+    /// The slope as it was before the last step.
+    memory: Option<(f64, f64)>,
     slope: f64,
     sigma: f64,
     /// The line's value at x = 0.
     offset: f64,
-    recent: Recent,
+    /// Mean distance of the points from the line.
+    ragged: f64,
+    late: LateRun,
 }
 
-/// The least lateness since a time.
+/// Events in a row that were all late.
 #[derive(Clone, Copy, Debug)]
-struct Recent {
+struct LateRun {
     since: f64,
     least: f64,
     events: u32,
+}
+
+impl LateRun {
+    const NONE: Self = Self {
+        since: 0.0,
+        least: f64::INFINITY,
+        events: 0,
+    };
 }
 
 impl EarliestLine {
@@ -88,14 +110,12 @@ impl EarliestLine {
             len: 0,
             began: 0.0,
             expected: (0.0, settings.slope_sigma),
+            memory: None,
             slope: 0.0,
             sigma: settings.slope_sigma,
             offset: 0.0,
-            recent: Recent {
-                since: 0.0,
-                least: f64::INFINITY,
-                events: 0,
-            },
+            ragged: 0.0,
+            late: LateRun::NONE,
             settings,
         }
     }
@@ -140,71 +160,77 @@ impl EarliestLine {
             return Moved::No;
         }
         if self.is_empty() {
-            self.offset = y - self.slope * x;
-            self.forget_recent(x);
-            self.add(x, y);
+            self.begin(x, y);
             return Moved::No;
         }
         let late = y - self.at(x);
-        if late < -self.settings.early_step_s {
-            self.shift(late);
-            self.forget_recent(x);
-            self.add(x, y);
-            return Moved::Stepped(late);
-        }
-        if let Some(step) = self.late_step(x, late, late_step_s) {
-            self.shift(step);
-            self.forget_recent(x);
-            self.add(x, y);
-            return Moved::Stepped(step);
+        let is_step = late < -self.early_step(x, y) || self.is_late_step(x + y, late, late_step_s);
+        if is_step {
+            // Of a run of late events the earliest counts; the present one need not be it.
+            let by = if late < 0.0 { late } else { self.late.least };
+            self.begin(x, self.at(x) + by);
+            return Moved::Stepped(by);
         }
         self.add(x, y);
-        let late = y - self.at(x);
-        if late < 0.0 {
-            self.offset += late;
-            return Moved::Sank(-late);
+        let under = self.at(x) - y;
+        if under > 0.0 {
+            self.offset -= under;
+            return Moved::Sank(under);
         }
         Moved::No
     }
 
-    /// Moves the line and all it is made of by so many seconds, later if positive.
-    pub fn shift(&mut self, by: f64) {
-        self.offset += by;
-        for point in self.points.iter_mut().take(self.len) {
-            point.1 += by;
+    /// How early an event must be to say that the line is elsewhere, and not just what its edge is.
+    fn early_step(&self, x: f64, y: f64) -> f64 {
+        if self.len < STEP_POINTS {
+            let is_backlog = self
+                .points
+                .first()
+                .is_some_and(|first| first.1 - y - self.slope * (first.0 - x) > BACKLOG_S);
+            if is_backlog { 0.0 } else { f64::INFINITY }
+        } else {
+            self.settings.early_step_s.max(2.0 * self.ragged)
         }
     }
 
-    /// Puts the line through an event at once, keeping the slope; returns by how much it moved.
+    /// Puts the line through an event at once; returns by how much it moved. The slope stays as it is known.
     pub fn restart(&mut self, x: f64, y: f64) -> f64 {
-        if self.is_empty() {
-            self.observe(x, y, f64::INFINITY);
+        if !x.is_finite() || !y.is_finite() {
             return 0.0;
         }
-        let by = y - self.at(x);
-        self.shift(by);
-        self.forget_recent(x);
+        let by = if self.is_empty() { 0.0 } else { y - self.at(x) };
+        self.begin(x, y);
         by
     }
 
-    fn forget_recent(&mut self, x: f64) {
-        self.recent = Recent {
-            since: x,
-            least: f64::INFINITY,
-            events: 0,
-        };
+    /// Begins a new line at an event, with the slope that the old one had.
+    fn begin(&mut self, x: f64, y: f64) {
+        if !self.is_empty() {
+            self.memory = Some((self.slope, self.sigma.hypot(MEMORY_SIGMA)));
+        }
+        self.len = 0;
+        self.span_s = self.settings.first_span_s;
+        self.ragged = 0.0;
+        self.late = LateRun::NONE;
+        self.offset = y - self.slope * x;
+        self.add(x, y);
     }
 
-    /// By how much all events have been late for long enough.
-    fn late_step(&mut self, x: f64, late: f64, limit: f64) -> Option<f64> {
+    /// Whether all events have been late for long enough. The time is that of the events, not of their sender: what was
+    /// held back and comes all at once has been late for no time at all.
+    fn is_late_step(&mut self, now: f64, late: f64, limit: f64) -> bool {
         if late <= limit {
-            self.forget_recent(x);
-            return None;
+            self.late = LateRun::NONE;
+            return false;
         }
-        self.recent.least = self.recent.least.min(late);
-        self.recent.events += 1;
-        let is_long = x - self.recent.since >= self.settings.late_step_after_s;
-        (is_long && self.recent.events >= STEP_EVENTS).then_some(self.recent.least)
+        let run = &mut self.late;
+        if run.events == 0 {
+            run.since = now;
+        }
+        run.least = run.least.min(late);
+        run.events += 1;
+        let is_long = now - run.since >= self.settings.late_step_after_s;
+        is_long && run.events >= STEP_EVENTS
     }
 
     /// Puts an event into its span; a new span means a new fit.
@@ -247,7 +273,11 @@ impl EarliestLine {
 
     /// Finds the line under the points.
     fn fit(&mut self) {
-        let Some(points) = self.points.get(..self.len).filter(|p| p.len() > 1) else {
+        let Some(points) = self
+            .points
+            .get(..self.len)
+            .filter(|p| p.len() >= FIT_POINTS)
+        else {
             return;
         };
         let n = points.len() as f64;
@@ -257,15 +287,21 @@ impl EarliestLine {
             return;
         };
         let above = points.iter().map(|p| p.1 - offset - slope * p.0);
-        let ragged = above.sum::<f64>() / n + RESOLUTION_S;
+        // Two of the points are on the line by its making.
+        let ragged = above.sum::<f64>() / (n - 2.0) + self.settings.resolution_s;
         // The edge's own uncertainty: two touching points, each the better the more there are to choose from.
         let sigma = 3.0 * ragged / (n.sqrt() * length);
-        let (expected, expected_sigma) = self.expected;
-        let (w, v) = (sigma.powi(-2), expected_sigma.powi(-2));
-        self.slope = (slope * w + expected * v) / (w + v);
-        self.sigma = (w + v).sqrt().recip();
+        let known = [Some((slope, sigma)), Some(self.expected), self.memory];
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for (slope, sigma) in known.into_iter().flatten() {
+            sum += slope / (sigma * sigma);
+            weight += 1.0 / (sigma * sigma);
+        }
+        self.slope = sum / weight;
+        self.sigma = weight.sqrt().recip();
         let least = points.iter().map(|p| p.1 - self.slope * p.0);
         self.offset = least.fold(f64::INFINITY, f64::min);
+        self.ragged = ragged;
     }
 }
 

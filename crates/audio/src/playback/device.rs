@@ -57,9 +57,10 @@ impl DeviceClock {
             line: EarliestLine::new(LineSettings {
                 first_span_s: 0.25,
                 last_span_s: 8.0,
-                early_step_s: 5e-3,
+                early_step_s: 1e-3,
                 late_step_after_s: 0.1,
                 slope_sigma: 300e-6,
+                resolution_s: 20e-6,
             }),
             lateness: Lateness::new(),
             last: None,

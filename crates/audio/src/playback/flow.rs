@@ -14,7 +14,7 @@ use clock::Nanos;
 
 use super::control::Controller;
 use super::device::{DeviceClock, Request};
-use super::source::{News, SourceClock};
+use super::source::SourceClock;
 use super::status::{PlaybackSettings, Status};
 use super::target::Target;
 use crate::Format;
@@ -151,12 +151,9 @@ impl Flow {
         input: Input<'_>,
     ) -> Fate {
         self.counts.packets += 1;
-        match self.source.packet(arrived, time_ms) {
-            News::Discontinuity => {
-                let error_s = lane.as_ref().and_then(|lane| self.error_s(*lane));
-                self.is_loose |= error_s.is_none_or(|e| e.abs() > PLACE_BROKEN_BEYOND_S);
-            }
-            News::Moved | News::Steady => {}
+        if !self.source.packet(arrived, time_ms) {
+            let error_s = lane.as_ref().and_then(|lane| self.error_s(*lane));
+            self.is_loose |= error_s.is_none_or(|e| e.abs() > PLACE_BROKEN_BEYOND_S);
         }
         let Some(lane) = lane else {
             self.source.advance(input.frames);

@@ -8,10 +8,13 @@
 //! arrivals(x) = arrival − x      how the source runs against our clock: late by scheduling and network
 //! ```
 //!
-//! Neither can be early, so both are [`EarliestLine`]s. The stamps know the rate within seconds and tell at once when
-//! the source itself has paused; what they cannot know is how the server's clock stands to ours. The arrivals know that
-//! in the end, but take a minute or so when they jitter. So the slope of the stamps is what the arrivals' line expects, and the
-//! arrivals' line alone is what latency is measured by.
+//! ```
+//!
+//! Neither can be early, so both are [`EarliestLine`]s. Latency is measured by the arrivals' line alone, whose edge is
+//! exact. Its slope takes a minute to find if packets jitter much. The stamps know the rate within seconds, though
+//! only by the server's clock, and tell at once when the source itself has paused. So the slope of the stamps is what
+//! the arrivals' line expects, to within what two computers' clocks differ by; and when the stamps' line steps, the
+//! arrivals' line steps with it.
 
 use clock::{EarliestLine, Lateness, LineSettings, Moved, Nanos};
 
@@ -23,26 +26,18 @@ const PAUSE_S: f64 = 0.1;
 const STAMP_STEP_S: f64 = 3e-3;
 /// The same for arrivals, for two seconds, beside half of their usual lateness.
 const ARRIVAL_STEP_S: f64 = 5e-3;
+/// What a stamp may be early by, since it has no fractions.
+const STAMP_S: f64 = 1e-3;
 /// Lateness beyond this is a stall and teaches nothing about jitter.
 const LARGEST_LATENESS_S: f64 = 0.2;
-/// By how much the server's clock and ours usually differ, and by how much two crystals can.
-const CLOCKS_SIGMA: (f64, f64) = (50e-6, 300e-6);
+/// By how much two crystals can differ, and by how much the clocks of two computers, which are usually one, do.
+const CRYSTALS_SIGMA: f64 = 300e-6;
+const COMPUTERS_SIGMA: f64 = 100e-6;
 /// Seconds after a restart in which a sinking line is not yet news about the lateness of earlier packets.
 const UNSURE_S: f64 = 5.0;
 
-/// Shortest and longest spans of both lines, in seconds: they remember 16 s at first, 8.5 minutes in the end.
+/// Shortest and longest spans of all lines, in seconds: they remember 16 s at first, 8.5 minutes in the end.
 const SPANS_S: (f64, f64) = (0.25, 8.0);
-
-/// What a packet says about its source's clock.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum News {
-    /// It goes on.
-    Steady,
-    /// It stands elsewhere than it did: a pause, a surplus, or a path that has become longer.
-    Moved,
-    /// It has nothing to do with what it was: flush and begin anew.
-    Discontinuity,
-}
 
 /// Follows the source by its packets.
 #[derive(Clone, Debug)]
@@ -55,33 +50,32 @@ pub(super) struct SourceClock {
     count: u64,
     /// The last stamp, and the seconds that all stamps have gone on by.
     stamp: Option<(u32, f64)>,
-    /// When the arrivals' line was last put somewhere.
+    /// When a line was last put somewhere.
     placed_x: f64,
     is_resting: bool,
-    latest: Nanos,
 }
 
 impl SourceClock {
     pub(super) fn new(rate_hz: u32) -> Self {
-        let line = |late_step_after_s| {
+        let line = |early_step_s, late_step_after_s, resolution_s| {
             EarliestLine::new(LineSettings {
                 first_span_s: SPANS_S.0,
                 last_span_s: SPANS_S.1,
-                early_step_s: 5e-3,
+                early_step_s,
                 late_step_after_s,
-                slope_sigma: CLOCKS_SIGMA.1,
+                slope_sigma: CRYSTALS_SIGMA,
+                resolution_s,
             })
         };
         Self {
             rate_hz: f64::from(rate_hz),
-            media: line(0.5),
-            arrivals: line(2.0),
+            media: line(2.0 * STAMP_S, 0.5, STAMP_S / 2.0),
+            arrivals: line(1e-3, 2.0, 20e-6),
             lateness: Lateness::new(),
             count: 0,
             stamp: None,
             placed_x: 0.0,
             is_resting: true,
-            latest: Nanos(i64::MIN),
         }
     }
 
@@ -90,36 +84,28 @@ impl SourceClock {
         self.is_resting = true;
     }
 
-    /// Learns from a packet that begins after [`Self::advance`]d frames.
-    pub(super) fn packet(&mut self, arrived: Nanos, time_ms: u32) -> News {
+    /// Learns from a packet that begins after the frames counted so far. False if it has nothing to do with what was
+    /// before: flush and begin anew.
+    pub(super) fn packet(&mut self, arrived: Nanos, time_ms: u32) -> bool {
         let x = self.x();
-        let arrival = arrived.as_secs_f64() - x;
-        let gone_ms = match self.stamp {
-            Some((last, _)) => time_ms.wrapping_sub(last).cast_signed(),
-            None => 0,
-        };
-        let stamped_s = match self.stamp {
-            Some((_, seconds)) => seconds + f64::from(gone_ms) / 1e3,
-            None => 0.0,
-        };
-        self.stamp = Some((time_ms, stamped_s));
-        let stamp = stamped_s - x;
-        let is_first = self.arrivals.is_empty();
-        let is_broken = !(0..=STAMP_LIMIT_MS).contains(&gone_ms);
-        let news = if is_first || is_broken && !self.is_resting {
-            self.media.restart(x, stamp);
+        let arrival = arrived.as_secs_f64();
+        let is_first = self.stamp.is_none();
+        let (last_ms, last_s) = self.stamp.unwrap_or((time_ms, 0.0));
+        let gone_ms = time_ms.wrapping_sub(last_ms).cast_signed();
+        let stamp = last_s + f64::from(gone_ms) / 1e3;
+        self.stamp = Some((time_ms, stamp));
+        let goes_on = (0..=STAMP_LIMIT_MS).contains(&gone_ms) || self.is_resting && gone_ms > 0;
+        if is_first {
+            self.media.restart(x, stamp - x);
             self.restart(arrived);
-            News::Discontinuity
-        } else if self.is_resting {
-            self.resume(x, stamp, arrival, is_broken);
-            News::Moved
+        } else if self.is_resting || !goes_on {
+            self.resume(x, stamp, arrived);
         } else {
-            self.go_on(x, stamp, arrival)
-        };
+            self.go_on(x, stamp, arrival);
+        }
         self.is_resting = false;
-        self.latest = arrived;
         self.learn_rate();
-        news
+        goes_on && !is_first
     }
 
     /// Counts the frames of a packet, or of a part of one.
@@ -129,7 +115,13 @@ impl SourceClock {
 
     /// When the packet that comes now was due, in seconds of our clock.
     pub(super) fn due_s(&self) -> f64 {
-        self.x() + self.arrivals.at(self.x())
+        let x = self.x();
+        x + self.line(x)
+    }
+
+    /// By how much later than its count says a packet is due.
+    fn line(&self, x: f64) -> f64 {
+        self.arrivals.at(x)
     }
 
     /// Takes the present packet for timely, whatever was known: nothing timelier has come for too long.
@@ -153,55 +145,60 @@ impl SourceClock {
         self.count as f64 / self.rate_hz
     }
 
-    /// The first packet after a rest: the stamps tell when it was made, if they went on meanwhile.
-    fn resume(&mut self, x: f64, stamp: f64, arrival: f64, is_broken: bool) {
-        let moved = self.media.restart(x, stamp);
-        self.arrivals.shift(moved);
-        self.placed_x = x;
-        let late = arrival - self.arrivals.at(x);
-        if is_broken || !(-ARRIVAL_STEP_S..LARGEST_LATENESS_S).contains(&late) {
-            self.arrivals.restart(x, arrival);
+    /// The first packet after a rest or a discontinuity: the stamps tell when it was made, if they went on meanwhile.
+    fn resume(&mut self, x: f64, stamp: f64, arrived: Nanos) {
+        let moved = self.media.restart(x, stamp - x);
+        self.step(x, moved);
+        let late = arrived.as_secs_f64() - x - self.line(x);
+        if !(-ARRIVAL_STEP_S..LARGEST_LATENESS_S).contains(&late) {
+            self.restart(arrived);
         }
     }
 
-    fn go_on(&mut self, x: f64, stamp: f64, arrival: f64) -> News {
-        let stamp_late = stamp - self.media.at(x);
-        let paused = if stamp_late > PAUSE_S {
-            self.media.restart(x, stamp)
+    /// Moves the arrivals' line with that of the stamps, which is coarse: rather too late, since the next timely packet
+    /// tells that, than too early, which none does.
+    fn step(&mut self, x: f64, by: f64) {
+        let to = self.arrivals.at(x) + by + STAMP_S;
+        self.arrivals.restart(x, to);
+        self.placed_x = x;
+    }
+
+    fn go_on(&mut self, x: f64, stamp: f64, arrival: f64) {
+        let paused = if stamp - x - self.media.at(x) > PAUSE_S {
+            self.media.restart(x, stamp - x)
+        } else if let Moved::Stepped(by) = self.media.observe(x, stamp - x, STAMP_STEP_S) {
+            by
         } else {
-            match self.media.observe(x, stamp, STAMP_STEP_S) {
-                Moved::Stepped(by) => by,
-                _ => 0.0,
-            }
+            0.0
         };
         if paused != 0.0 {
-            self.arrivals.shift(paused);
+            self.step(x, paused);
+        }
+        let before = self.line(x);
+        let limit = ARRIVAL_STEP_S + self.jitter_s() / 2.0;
+        if let Moved::Stepped(_) = self.arrivals.observe(x, arrival - x, limit) {
             self.placed_x = x;
         }
-        let limit = ARRIVAL_STEP_S + self.jitter_s() / 2.0;
-        let moved = self.arrivals.observe(x, arrival, limit);
-        match moved {
-            Moved::Stepped(_) => self.placed_x = x,
-            // The edge is earlier than thought, so all were later than thought.
-            Moved::Sank(by) if x > self.placed_x + UNSURE_S => self.lateness.shift(by),
-            _ => {}
+        if x > self.placed_x + UNSURE_S {
+            // When the edge is earlier than thought, all were later than thought.
+            self.lateness.shift(before - self.line(x));
         }
-        let late = arrival - self.arrivals.at(x);
+        let late = arrival - x - self.line(x);
         if late < LARGEST_LATENESS_S {
-            self.lateness.observe(arrival + x, late);
-        }
-        if paused != 0.0 || matches!(moved, Moved::Stepped(_)) {
-            News::Moved
-        } else {
-            News::Steady
+            self.lateness.observe(arrival, late);
         }
     }
 
+    /// Tells the arrivals' line what the stamps' slope is worth: less, once both have turned out to disagree.
     fn learn_rate(&mut self) {
-        let (usual, possible) = CLOCKS_SIGMA;
-        let apart = (self.arrivals.slope() - self.media.slope()).abs();
-        let clocks = if apart > 2.0 * usual { possible } else { usual };
+        let slope = self.media.slope();
+        let is_apart = (self.arrivals.slope() - slope).abs() > 2.0 * COMPUTERS_SIGMA;
+        let clocks = if is_apart {
+            CRYSTALS_SIGMA
+        } else {
+            COMPUTERS_SIGMA
+        };
         let sigma = self.media.slope_sigma().hypot(clocks);
-        self.arrivals.expect(self.media.slope(), sigma);
+        self.arrivals.expect(slope, sigma);
     }
 }

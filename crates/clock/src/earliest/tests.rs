@@ -6,6 +6,7 @@ const SETTINGS: LineSettings = LineSettings {
     early_step_s: 0.005,
     late_step_after_s: 2.0,
     slope_sigma: 300e-6,
+    resolution_s: 20e-6,
 };
 
 /// A small generator of even numbers from 0 to 1.
@@ -110,7 +111,7 @@ fn what_is_expected_counts_until_the_events_know_better() {
     for event in 0..60_000 {
         let x = f64::from(event) * 0.01;
         line.observe(x, x * 100e-6 + random.next() * 0.02, 0.02);
-        if event == 100 {
+        if event == 300 {
             assert!((line.slope() + 200e-6).abs() < 50e-6, "{}", line.slope());
         }
     }

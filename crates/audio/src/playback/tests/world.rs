@@ -304,16 +304,13 @@ impl World {
 
     /// Packets come that the source's clock knows nothing of.
     pub(super) fn extra(&mut self, packets: u32) {
-        let due = self.due;
+        let (made, frames) = (self.due, self.plan.packet);
+        self.last_arrival = self.last_arrival.max(made);
         for _ in 0..packets {
-            self.coming.push_back((
-                self.now.max(self.last_arrival),
-                self.now,
-                self.stamp(self.now),
-                self.plan.packet,
-            ));
+            let stamp = self.stamp(made);
+            self.coming
+                .push_back((self.last_arrival, made, stamp, frames));
         }
-        self.due = due;
     }
 
     /// The device neither plays nor asks for so long.
