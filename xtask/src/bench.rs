@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::pipewire;
 use crate::run::{cargo, step};
 
 #[derive(Args)]
@@ -19,6 +20,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if options.name != "audio" {
         // The others run the programs.
         build.args(["-p", "client", "-p", "host"]);
+        pipewire::enable(&mut build, &[]);
     }
     step("build", &mut build)?;
     let mut command = cargo();

@@ -3,33 +3,34 @@
 use anyhow::bail;
 
 use crate::run::{cargo, has_program, step};
-use crate::{check, packages, test};
+use crate::{check, packages, pipewire, test};
 
 pub(crate) fn run() -> anyhow::Result<()> {
     packages::ensure()?;
     step("rustfmt", cargo().args(["fmt", "--all", "--check"]))?;
-    step(
-        "clippy",
-        cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    )?;
-    step(
-        "documentation",
-        cargo()
-            .args([
-                "doc",
-                "--workspace",
-                "--no-deps",
-                "--document-private-items",
-            ])
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )?;
+    pipewire::warn();
+    let mut lints = cargo();
+    lints.args(["clippy", "--workspace", "--all-targets"]);
+    pipewire::enable(&mut lints, &[]);
+    step("clippy", lints.args(["--", "-D", "warnings"]))?;
+    if pipewire::missing().is_none() {
+        // The default build, which most people make, is without it.
+        step(
+            "clippy without PipeWire",
+            cargo().args([
+                "clippy", "-p", "audio", "-p", "client", "--", "-D", "warnings",
+            ]),
+        )?;
+    }
+    let mut pages = cargo();
+    pages.args([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
+    pipewire::enable(&mut pages, &[]);
+    step("documentation", pages.env("RUSTDOCFLAGS", "-D warnings"))?;
     check::run()?;
     test::run(&test::Options::default())
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
 
+use crate::pipewire;
 use crate::run::{cargo, step};
 use crate::test::target_dir;
 
@@ -65,10 +66,11 @@ impl Drop for Cleanup {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    step(
-        "build",
-        cargo().args(["build", "--release", "-p", "client", "-p", "host"]),
-    )?;
+    let mut build = cargo();
+    build.args(["build", "--release", "-p", "client", "-p", "host"]);
+    pipewire::enable(&mut build, &[]);
+    step("build", &mut build)?;
+    pipewire::warn();
     let (width, height) = parse_size(&options.size)?;
     let is_over = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {

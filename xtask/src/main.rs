@@ -9,6 +9,7 @@ mod check;
 mod ci;
 mod demo;
 mod packages;
+mod pipewire;
 mod run;
 mod test;
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::packages;
 use crate::run::{cargo, has_program, step};
+use crate::{packages, pipewire};
 
 #[derive(Args, Default)]
 pub(crate) struct Options {
@@ -26,9 +26,16 @@ enum Part {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     packages::ensure()?;
     // The end-to-end tests start the real programs; build them first, in the profile of the tests.
-    step("programs", cargo().args(["build", "--workspace", "--bins"]))?;
+    let mut programs = cargo();
+    programs.args(["build", "--workspace", "--bins"]);
+    pipewire::enable(&mut programs, &[]);
+    step("programs", &mut programs)?;
     let skips = skip_log();
     let _ = std::fs::remove_file(&skips);
+    if let Some(missing) = pipewire::missing() {
+        let line = format!("SKIPPED PipeWire's own protocol, not built: {missing} missing\n");
+        std::fs::write(&skips, line)?;
+    }
     let mut command = cargo();
     // nextest limits the time of each test and the number of heavy ones at once; plain cargo does without.
     if has_program("cargo-nextest") {
@@ -47,6 +54,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     for package in &options.packages {
         command.args(["--package", package]);
+    }
+    if options.part.is_none() {
+        pipewire::enable(&mut command, &options.packages);
     }
     command.env("LG_SKIP_LOG", &skips);
     let tests = step("tests", &mut command);
