@@ -193,6 +193,22 @@ fn a_server_that_hangs_is_an_error_in_two_seconds() {
 }
 
 #[test]
+fn closing_at_a_server_that_hangs_is_quick() {
+    let Some((server, mut backend)) = start() else {
+        return;
+    };
+    let mut playing =
+        Playing::open(&mut backend, &request(format(2, 48_000), 256)).expect("a device");
+    playing.ticks(3);
+    server.freeze();
+    playing.device.set_volume(&[0.5, 0.5], false);
+    let start = Instant::now();
+    drop(playing);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
 fn a_server_without_any_sink_refuses() {
     let Some((server, mut backend)) = start() else {
         return;

@@ -131,10 +131,18 @@ impl PlaybackDevice for Device {
     fn latency(&self) -> Option<Nanos> {
         self.handle.figures().latency()
     }
+
+    fn description(&self) -> String {
+        SERVER.to_owned()
+    }
 }
 
 impl CaptureDevice for Device {
     fn set_volume(&mut self, levels: &[f32], mute: bool) {
         self.handle.set_volume(levels, mute);
+    }
+
+    fn description(&self) -> String {
+        SERVER.to_owned()
     }
 }
