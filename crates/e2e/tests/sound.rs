@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use e2e::Viewer;
+use e2e::desk::{self, LETTERS};
 use e2e::spice_desk::{Desk, LIMIT};
-use picture::Size;
 use picture::png::{self, RgbImage};
+use picture::{Size, StatusText, TextPlace};
 use serde_json::Value;
 use testkit::grab::Grabber;
 use testkit::process;
@@ -21,8 +22,12 @@ const ESCAPE: u32 = 70;
 const KEY_C: u32 = 46;
 const KEY_D: u32 = 32;
 const KEY_E: u32 = 18;
+/// The window, of 640 x 480, is in the middle of the screen.
+const PLACE: (u32, u32) = (80, 60);
 /// What the machine shows: any pixel of the lower part that is not this belongs to a text.
 const BACKGROUND: [u8; 3] = [0x20, 0x40, 0x80];
+const QUESTION: &str = "The guest wants to use the microphone: Scroll Lock + E allows it, Scroll Lock + C changes the policy";
+const HEARS: &str = "The guest hears the microphone (Scroll Lock + E: off)";
 /// Longer than the client takes to do what it was told not to.
 const WHILE: Duration = Duration::from_millis(700);
 
@@ -129,7 +134,8 @@ fn the_next_session_plays_where_the_last_one_was_cut_off() -> anyhow::Result<()>
     viewer.wait_for("sound", LIMIT, is_running)?;
     drop((playing, server));
     viewer.wait_for("rest", LIMIT, |figures| !is_running(figures))?;
-    std::fs::remove_file(&path)?;
+    // The first one took its socket with it, or left it.
+    let _ = std::fs::remove_file(&path);
     let server = start()?;
     expect_channel(&server, PLAYBACK, &viewer)?;
     let _playing = server.play(tone())?;
@@ -184,10 +190,11 @@ fn the_guests_mixer_is_that_of_the_stream_at_the_sound_server() -> anyhow::Resul
         return Ok(());
     };
     let server = server()?;
-    let viewer = listener(&server, &[], |command| sound.use_for(command))?;
+    let mut viewer = listener(&server, &[], |command| sound.use_for(command))?;
     expect_channel(&server, PLAYBACK, &viewer)?;
-    server.set_playback_volume(&[0x8000, 0x8000], false);
     let playing = server.play(tone())?;
+    viewer.wait_for("sound", LIMIT, is_running)?;
+    server.set_playback_volume(&[0x8000, 0x8000], false);
     let expect = |what: &str, is_wanted: &dyn Fn(&str) -> bool| {
         expect_streams(&sound, "sink-inputs", what, &viewer, is_wanted)
     };
@@ -264,7 +271,7 @@ impl Seat {
         };
         desk.type_into(&server)?;
         expect_channel(&server, RECORD, &desk.viewer)?;
-        let grabber = Grabber::open(desk.screen.display(), (0, 0), Size::new(640, 480))?;
+        let grabber = Grabber::open(desk.screen.display(), PLACE, Size::new(640, 480))?;
         let mut seat = Self {
             desk,
             grabber,
@@ -272,7 +279,7 @@ impl Seat {
             sound,
             shots: 0,
         };
-        seat.expect_text(false, "an empty picture")?;
+        seat.expect_text(false, "empty picture")?;
         Ok(Some(seat))
     }
 
@@ -302,9 +309,23 @@ impl Seat {
         Ok(())
     }
 
+    /// Waits until just these lines are at the lower edge.
+    fn expect_lines(&mut self, lines: &[&str]) -> anyhow::Result<()> {
+        let text = StatusText::new(lines.iter().copied());
+        let text = text.with_height(LETTERS).at(TextPlace::Bottom);
+        let is_there = testkit::wait_until(LIMIT, || {
+            std::thread::sleep(Duration::from_millis(10));
+            let image = self.grabber.grab();
+            image.is_ok_and(|image| desk::is_read(&image, &text))
+        });
+        self.expect_text(true, lines.first().unwrap_or(&""))?;
+        ensure!(is_there, "not read: {lines:?}: {}", self.desk.said());
+        Ok(())
+    }
+
     /// Nothing of the microphone reaches the guest, and no stream is open that could.
     fn expect_deaf(&self) -> anyhow::Result<()> {
-        let is_closed = |said: &str| !said.contains("Source Output #");
+        let is_closed = |said: &str| !said.contains("Looking Glass");
         let sound = &self.sound;
         let viewer = &self.desk.viewer;
         expect_streams(
@@ -362,12 +383,14 @@ fn the_guest_hears_the_microphone_when_the_user_says_so_and_no_longer() -> anyho
     };
     let _voice = play_into_microphone(&seat.sound)?;
     seat.server.start_recording(SoundFormat::USUAL);
-    seat.expect_text(true, "question")?;
+    seat.expect_lines(&[QUESTION])?;
     seat.expect_deaf()?;
     seat.bind(KEY_E)?;
+    seat.expect_lines(&[HEARS, "Microphone: on"])?;
     seat.expect_hearing()?;
-    seat.expect_text(true, "indicator")?;
+    seat.expect_lines(&[HEARS])?;
     seat.bind(KEY_E)?;
+    seat.expect_lines(&["Microphone: off"])?;
     seat.expect_deaf()?;
     seat.expect_text(false, "end of the message")?;
     // The guest closes it by itself.
@@ -389,14 +412,17 @@ fn the_policy_can_be_changed_while_the_guest_asks() -> anyhow::Result<()> {
     seat.expect_text(false, "silence about a denied microphone")?;
     // Deny, prompt: the question comes.
     seat.bind(KEY_C)?;
-    seat.expect_text(true, "question of the new policy")?;
+    let asks = "Microphone: the guest has to ask for it each time";
+    seat.expect_lines(&[QUESTION, asks])?;
     seat.expect_deaf()?;
     // Prompt, allow: it opens after a moment.
     seat.bind(KEY_C)?;
+    seat.expect_lines(&["Microphone: the guest may always use it"])?;
     seat.expect_hearing()?;
-    seat.expect_text(true, "allowed microphone")?;
+    seat.expect_lines(&[HEARS])?;
     // Allow, deny: closed.
     seat.bind(KEY_C)?;
+    seat.expect_lines(&["Microphone: the guest may not use it"])?;
     seat.expect_deaf()?;
     seat.expect_text(false, "denied microphone")
 }

@@ -52,9 +52,13 @@ pub fn line(status: &SoundStatus) -> Option<String> {
     let playback = status.playback.as_ref()?;
     let latency = playback.latency_ms;
     let device = status.device.as_deref().unwrap_or("no device");
+    let state = match playback.state {
+        State::Running => "",
+        state => word(state),
+    };
+    let space = if state.is_empty() { "" } else { " " };
     Some(format!(
-        "sound {}: {} ms (target {:.1}), {:+.0} ppm, jitter {:.1} ms, {} underruns, {device}",
-        word(playback.state),
+        "sound{space}{state}: {} ms (target {:.1}), {:+.0} ppm, jitter {:.1} ms, {} underruns, {device}",
         latency.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}")),
         playback.target_ms,
         playback.ratio_ppm,
@@ -103,7 +107,8 @@ mod tests {
 
     #[test]
     fn the_line_has_what_a_user_asks_for() {
-        let want = "sound running: 31.2 ms (target 30.5), -12 ppm, jitter 1.2 ms, 2 underruns, PipeWire: speakers";
+        let want =
+            "sound: 31.2 ms (target 30.5), -12 ppm, jitter 1.2 ms, 2 underruns, PipeWire: speakers";
         assert_eq!(line(&playing()).as_deref(), Some(want));
     }
 

@@ -40,7 +40,7 @@ const MARKER: u32 = 185;
 const KNOCK: u32 = 184;
 
 /// The height of letters that the client uses where a logical unit is a pixel.
-const LETTERS: f32 = 16.0;
+pub const LETTERS: f32 = 16.0;
 /// The colour of letters.
 const INK: [u8; 3] = [0xf0, 0xf0, 0xf0];
 
@@ -307,7 +307,8 @@ pub fn cut(image: &RgbImage, (left, top): (u32, u32), size: Size) -> RgbImage {
 }
 
 /// Tells whether a picture shows a text as the client draws it: every pixel that is all letter is one.
-fn is_read(image: &RgbImage, text: &StatusText) -> bool {
+#[must_use]
+pub fn is_read(image: &RgbImage, text: &StatusText) -> bool {
     let bitmap = text.rasterise(image.size());
     let (left, top) = (bitmap.rect.x.cast_unsigned(), bitmap.rect.y.cast_unsigned());
     let [r, g, b] = INK;
