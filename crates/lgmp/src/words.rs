@@ -44,6 +44,13 @@ impl Ring {
         (to + self.slots - from) % self.slots
     }
 
+    /// Tells whether bytes of the ring lie between `start` and `end`.
+    pub(crate) fn meets(self, start: u64, end: u64) -> bool {
+        let first = u64::from(self.offset);
+        let behind = first + RING_SLOT_BYTES as u64 * u64::from(self.slots);
+        start < behind && first < end
+    }
+
     const fn at(self, index: u32) -> usize {
         self.offset as usize + RING_SLOT_BYTES * index as usize
     }

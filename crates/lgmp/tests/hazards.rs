@@ -190,6 +190,32 @@ fn h3_payload_outside_the_memory_or_in_the_header_is_refused() {
 }
 
 #[test]
+fn h3_a_payload_in_its_own_queues_ring_is_refused() {
+    for version in WireVersion::ALL {
+        let ring = Bench::new(version).pending_at(0) - 12;
+        let start = u32::try_from(ring).expect("a small memory");
+        for (offset, size, is_refused) in [
+            (start, 4, true),
+            (start - 4, 8, true),
+            (start + 8, 4096, true),
+            (start - 4, 4, false),
+        ] {
+            let mut bench = Bench::new(version);
+            let mut reader = bench.subscriber();
+            bench.post(0);
+            set(&bench.memory, ring + 4, size);
+            set(&bench.memory, ring + 8, offset);
+            let peeked = reader.peek(bench.now);
+            assert_eq!(
+                peeked == Err(QueueError::Corrupted),
+                is_refused,
+                "{offset}+{size}: {peeked:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn h4_a_client_gives_up_on_a_stuck_lock() {
     for version in WireVersion::ALL {
         let mut bench = Bench::new(version);

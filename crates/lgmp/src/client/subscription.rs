@@ -56,7 +56,7 @@ pub struct Message {
     pub udata: u32,
     /// Bytes of the block, which may be more than the host used.
     pub size: u32,
-    /// First byte; `offset + size` lies in the memory and behind the header.
+    /// First byte; the payload lies in the memory, behind the header and not in its queue's ring.
     pub offset: u32,
 }
 
@@ -232,7 +232,8 @@ impl<M: Slots> Subscription<M> {
         Ok(found)
     }
 
-    /// Accepts a payload that lies in the memory behind the header (H3).
+    /// Accepts a payload that lies in the memory behind the header and outside of this queue's ring (H3): whoever is
+    /// handed a payload must not get at the queue by it.
     fn validate(&self, descriptor: Descriptor) -> Result<Message, QueueError> {
         let Descriptor {
             udata,
@@ -241,7 +242,8 @@ impl<M: Slots> Subscription<M> {
         } = descriptor;
         let end = u64::from(offset) + u64::from(size);
         let header = self.attached.geometry.header_size as u64;
-        if u64::from(offset) < header || end > self.memory.size() as u64 {
+        let meets_ring = self.words().ring.meets(offset.into(), end);
+        if u64::from(offset) < header || end > self.memory.size() as u64 || meets_ring {
             return Err(QueueError::Corrupted);
         }
         Ok(Message {
