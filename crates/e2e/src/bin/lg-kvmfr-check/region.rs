@@ -1,12 +1,12 @@
 //! What a region can do while its device is there.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use ivshmem::{SharedMemory, Source};
+use ivshmem::{CpuAccess, DmaBufError, DmaBufSource, SharedMemory, Source};
 use rustix::io::{Errno, FdFlags, fcntl_getfd};
 
 use crate::importer::Importer;
@@ -169,19 +169,33 @@ fn buffers(memory: &SharedMemory, size: u64) -> anyhow::Result<()> {
         fcntl_getfd(&closed)?.contains(FdFlags::CLOEXEC),
         "not closed by exec"
     );
+    let maker = memory.dma_bufs()?;
+    ensure!(maker.source() == DmaBufSource::Kvmfr, "{maker:?}");
+    let beyond = maker.create(memory.len() - 1..memory.len() + 1);
+    ensure!(
+        matches!(beyond, Err(DmaBufError::Range { .. })),
+        "a range across the end: {beyond:?}"
+    );
+    let part = maker.create(page + 5..page + 6)?;
+    ensure!((part.offset(), part.len()) == (5, page), "{part:?}");
     for (offset, len) in [(0, size), (FAR, 8 * PAGE), (size - PAGE, PAGE)] {
-        let buffer = raw::create(memory, CLOSE_ON_EXEC, offset, len)?;
-        let mapped = SharedMemory::map_fd(buffer.try_clone()?)?;
+        let start = usize::try_from(offset)?;
+        let buffer = maker.create(start..start + usize::try_from(len)?)?;
+        ensure!(
+            fcntl_getfd(&buffer)?.contains(FdFlags::CLOEXEC),
+            "not closed by exec"
+        );
+        let mapped = SharedMemory::map_fd(buffer.as_fd().try_clone_to_owned()?)?;
         ensure!(
             mapped.len() as u64 == len,
             "a buffer of {} bytes",
             mapped.len()
         );
         let last = mapped.len() - 8;
-        raw::sync(&buffer, 3)?;
+        let access = buffer.access_by_cpu(CpuAccess::ReadWrite)?;
         mapped.as_slice().write(last, &(offset + 3))?;
-        raw::sync(&buffer, 7)?;
-        let same = usize::try_from(offset)? + last;
+        drop(access);
+        let same = start + last;
         ensure!(
             memory.as_slice().read::<u64>(same)? == offset + 3,
             "a buffer at {offset}"
