@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clock::{MonotonicClock, Nanos};
-use ivshmem::{OpenError, SharedMemory, Source};
+use ivshmem::{DmaBufs, OpenError, SharedMemory, Source};
 use relay::{Reader, ReaderOptions};
 
 use crate::config::Settings;
@@ -24,6 +24,7 @@ pub struct Relay {
     memory: Arc<SharedMemory>,
     source: Option<Source>,
     options: ReaderOptions,
+    allow_dma: bool,
     next_look: Nanos,
     wants_frames: bool,
 }
@@ -42,7 +43,9 @@ impl Relay {
             pointer_poll: settings.app.cursor_poll,
             ..ReaderOptions::default()
         };
-        Ok(Self::new(memory, Some(source), options))
+        let mut relay = Self::new(memory, Some(source), options);
+        relay.allow_dma = settings.app.allow_dma;
+        Ok(relay)
     }
 
     /// Reads a memory that is mapped already and never replaced.
@@ -58,9 +61,22 @@ impl Relay {
             memory,
             source,
             options,
+            allow_dma: true,
             next_look: Nanos::ZERO,
             wants_frames: true,
         }
+    }
+
+    /// What makes DMA-BUFs of the memory, or why nothing does.
+    ///
+    /// # Errors
+    /// If the user or the machine does not allow it, in words.
+    pub fn dma_bufs(&self) -> Result<DmaBufs, String> {
+        if !self.allow_dma {
+            return Err("app:allowDMA is off".into());
+        }
+        let buffers = self.memory.dma_bufs();
+        buffers.map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 
     /// Says whether frames are wanted, to this reader and those that follow it; they are at first.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clock::{Nanos, Percentiles};
+use render::Uploads;
 use serde_json::json;
 
 /// One line is written for each second.
@@ -79,13 +80,14 @@ impl Stats {
         self.next
     }
 
-    /// Writes the line of the past second if it is over; `sound` is what there is of the sound, in
+    /// Writes the line of the past second if it is over; `uploads` is how frames come to the driver, and `sound` what there is of the sound, in
     /// [`crate::sound::figures`].
     pub fn tick(
         &mut self,
         now: Nanos,
         renderer: &str,
         missing: Option<&str>,
+        uploads: Option<Uploads>,
         sound: Option<serde_json::Value>,
     ) {
         if now < self.next {
@@ -97,6 +99,7 @@ impl Stats {
                 .percentile(percent)
                 .map(|time| time.as_secs_f64() * 1e3)
         };
+        let uploads = uploads.as_ref();
         let line = json!({
             "seconds": seconds,
             "renderer": renderer,
@@ -107,6 +110,10 @@ impl Stats {
             "pointer_updates": self.pointer_updates,
             "latency_p50_ms": ms(&self.latency, 50.0),
             "latency_p99_ms": ms(&self.latency, 99.0),
+            "upload_path": uploads.map(|uploads| uploads.path.name()),
+            "not_imported": uploads.and_then(|uploads| uploads.not_imported.as_deref()),
+            "frames_imported": uploads.map(|uploads| uploads.imported_frames),
+            "bytes_copied": uploads.map(|uploads| uploads.copied_bytes),
             "upload_p50_ms": ms(&self.upload_time, 50.0),
             "draw_p50_ms": ms(&self.draw_time, 50.0),
             "draw_p99_ms": ms(&self.draw_time, 99.0),

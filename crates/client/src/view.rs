@@ -126,7 +126,8 @@ impl View {
         if now >= stats.due() {
             let sound = self.sound.as_ref();
             let sound = sound.map(|sound| figures::json(&sound.status()));
-            stats.tick(now, renderer, self.session.missing_link(), sound);
+            let missing = self.session.missing_link();
+            stats.tick(now, renderer, missing, self.renderer.uploads(), sound);
         }
         Some(stats.due())
     }
@@ -213,12 +214,14 @@ impl View {
             wait(&self.waker, deadline);
             return false;
         };
+        let mut has_begun = false;
         match relay.reader.next(&self.waker, deadline) {
             Event::Connected(info) => {
                 if self.ration.allows(MonotonicClock.now()) {
                     log_session(info);
                 }
                 self.session.connected(facts(info));
+                has_begun = true;
             }
             Event::Missing(link) => {
                 let now = MonotonicClock.now();
@@ -226,6 +229,10 @@ impl View {
                     tracing::info!("{link}");
                 }
                 let is_alive = link == Link::FirstFrame;
+                if !is_alive {
+                    self.renderer
+                        .set_dma_bufs(Err("there is no session".into()));
+                }
                 self.session.missing(link.to_string(), is_alive, now);
             }
             Event::Frame(frame) => pictures.frame(
@@ -246,6 +253,10 @@ impl View {
                 (self.reports.wake)();
             }
             _ => return false,
+        }
+        if has_begun {
+            // Whatever was imported in the session before is closed by this, too.
+            self.renderer.set_dma_bufs(relay.dma_bufs());
         }
         true
     }

@@ -78,6 +78,8 @@ pub struct AppSettings {
     pub cursor_poll: Duration,
     /// `app:framePollInterval` if the user set it.
     pub frame_poll: Option<Duration>,
+    /// `app:allowDMA`.
+    pub allow_dma: bool,
     /// `app:transport`.
     pub transport: Transport,
     /// `app:onVmExit`.
@@ -219,6 +221,7 @@ fn app(options: &Options) -> AppSettings {
             .map_or_else(|_| memory.to_owned(), |source| source.to_string()),
         cursor_poll: interval("app:cursorPollInterval"),
         frame_poll: options.is_set(frame_poll).then(|| interval(frame_poll)),
+        allow_dma: options.bool("app:allowDMA"),
         transport: match options.text("app:transport") {
             Some("spice") => Transport::Spice,
             _ => Transport::Lgmp,

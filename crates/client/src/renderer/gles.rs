@@ -1,9 +1,9 @@
 //! The GPU draws.
 
 use anyhow::Context as _;
-use ivshmem::PixelStream;
+use ivshmem::{DmaBufs, PixelStream};
 use picture::{Damage, FrameLayout, Scene, Size};
-use render::{GlesRenderer, RenderOptions};
+use render::{GlesRenderer, RenderOptions, Uploads};
 use window::Surface;
 
 use super::{Renderer, Shown, UploadError};
@@ -52,6 +52,14 @@ impl Renderer for GlesView {
 
     fn begin_picture(&mut self) {
         self.gles.begin_picture();
+    }
+
+    fn set_dma_bufs(&mut self, buffers: Result<DmaBufs, String>) {
+        self.gles.set_dma_bufs(buffers);
+    }
+
+    fn uploads(&self) -> Option<Uploads> {
+        Some(self.gles.uploads())
     }
 
     fn upload(

@@ -3,8 +3,9 @@
 mod gles;
 mod software;
 
-use ivshmem::{PixelStream, Stalled};
+use ivshmem::{DmaBufs, PixelStream, Stalled};
 use picture::{Damage, FrameLayout, Scene, Size};
+use render::Uploads;
 use window::Surface;
 
 use crate::config::{Renderer as Choice, Settings};
@@ -43,7 +44,17 @@ pub trait Renderer {
     /// Needed between two sources: their pictures may have the same layout. The picture there is stays until then.
     fn begin_picture(&mut self);
 
-    /// Copies what is damaged, following the host as it writes.
+    /// Lets frames that lie in a memory with DMA-BUFs be read in place from now on, or says why there are none.
+    ///
+    /// Called when a session begins and when it ends, so that nothing of it stays open.
+    fn set_dma_bufs(&mut self, _buffers: Result<DmaBufs, String>) {}
+
+    /// How frames have come to the driver, if there is one.
+    fn uploads(&self) -> Option<Uploads> {
+        None
+    }
+
+    /// Takes over what is damaged, following the host as it writes.
     ///
     /// # Errors
     /// [`UploadError`]; the frame must then count as not consumed.

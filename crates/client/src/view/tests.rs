@@ -1,29 +1,76 @@
 //! The view as a thread: what it is told and what it tells. Times are real, but nothing depends on how long they are.
 
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ivshmem::SharedMemory;
+use ivshmem::{DmaBufs, PixelStream, SharedMemory};
 use kvmfr::{FrameFlags, OsInfo, SessionDescription, Version, VmInfo};
-use picture::{Damage, FrameLayout, PixelFormat, PointerKind, PointerShape, PointerState, Size};
+use picture::{
+    Damage, FrameLayout, PixelFormat, PointerKind, PointerShape, PointerState, Scene, Size,
+};
 use relay::publisher::{ClientRequest, Image, Pixels, Publisher, PublisherOptions, Service};
 use relay::{PointerUpdate, ReaderOptions};
 
 use super::*;
 use crate::console::tests::server::Server;
 use crate::guest_view::PictureSource;
-use crate::renderer::SoftwareView;
+use crate::renderer::{SoftwareView, UploadError};
 use crate::session::{ConsolePolicy, Preferences};
 
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// What a renderer was told of DMA-BUFs: that there are some, or why not.
+type Told = Arc<Mutex<Vec<Result<(), String>>>>;
+
+/// A renderer that notes it.
+struct Noting {
+    view: SoftwareView,
+    told: Told,
+}
+
+impl Renderer for Noting {
+    fn describe(&self) -> String {
+        self.view.describe()
+    }
+
+    fn begin_picture(&mut self) {
+        self.view.begin_picture();
+    }
+
+    fn set_dma_bufs(&mut self, buffers: Result<DmaBufs, String>) {
+        self.told.lock().unwrap().push(buffers.map(drop));
+    }
+
+    fn upload(
+        &mut self,
+        layout: &FrameLayout,
+        damage: &Damage,
+        pixels: &mut dyn PixelStream,
+    ) -> Result<(), UploadError> {
+        self.view.upload(layout, damage, pixels)
+    }
+
+    fn resize(&mut self, size: Size) {
+        self.view.resize(size);
+    }
+
+    fn invalidate(&mut self) {
+        self.view.invalidate();
+    }
+
+    fn draw(&mut self, scene: &Scene<'_>) -> anyhow::Result<Shown> {
+        self.view.draw(scene)
+    }
+}
 
 struct Stage {
     commands: Sender<ViewCommand>,
     reports: Receiver<ViewReport>,
     waker: Waker,
     guest: SharedGuestView,
+    told: Told,
     server: Server,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,7 +87,13 @@ impl Stage {
         let guest = SharedGuestView::default();
         let (commands, for_view) = channel();
         let (sender, reports) = channel();
+        let told = Told::default();
         let own = (waker.clone(), guest.clone());
+        let view = SoftwareView::headless();
+        let renderer = Box::new(Noting {
+            view,
+            told: Arc::clone(&told),
+        });
         let body = move || {
             let preferences = Preferences {
                 console: ConsolePolicy::Auto,
@@ -55,7 +108,7 @@ impl Stage {
                 session: Session::new(preferences),
                 sound: None,
                 guest: own.1,
-                renderer: Box::new(SoftwareView::headless()),
+                renderer,
                 commands: for_view,
                 reports: Reports {
                     sender,
@@ -71,6 +124,7 @@ impl Stage {
             reports,
             waker,
             guest,
+            told,
             server,
             thread: Some(std::thread::spawn(body)),
         }
@@ -227,6 +281,11 @@ fn a_host_takes_over_sets_the_pointer_and_gives_way_again() {
     let seen = stage.guest.get();
     assert!(seen.can_set_pointer && seen.is_linux);
     assert_eq!(seen.uuid, Some(*b"0123456789abcdef"));
+    // What could be imported is known when a session begins, and forgotten when it ends.
+    let no_session = Err("there is no session".to_owned());
+    let told = |stage: &Stage| stage.told.lock().unwrap().last().cloned();
+    let began = told(&stage).unwrap();
+    assert_ne!(began, no_session);
 
     let to = GuestPoint { x: 5, y: 6 };
     stage.tell(ViewCommand::SetPointer(to));
@@ -243,6 +302,7 @@ fn a_host_takes_over_sets_the_pointer_and_gives_way_again() {
     drop(host);
     let goes = |report: &ViewReport| matches!(report, ViewReport::HostAlive(false));
     stage.wait_for(goes, || ());
+    assert_eq!(told(&stage), Some(no_session));
     stage.wait_for_source(PictureSource::Console, || ());
     assert!(!stage.guest.get().can_set_pointer);
 }

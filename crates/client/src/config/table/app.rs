@@ -48,9 +48,10 @@ pub(super) static APP: [OptionSpec; 9] = [
         "app",
         "allowDMA",
         true,
-        "Import pictures without a copy if the kernel module can",
+        "Let the GPU read pictures in place, without a copy, if it can",
     )
-    .aliases(&["lgmp:allowDMA"]),
+    .aliases(&["lgmp:allowDMA"])
+    .works(),
     OptionSpec::text("app", "shmFile", None, "Shared memory to open")
         .short('f')
         .values("an existing file, kvmfrN, pci, pci:ADDRESS, fd:N")
