@@ -5,7 +5,7 @@ use audio::{Format, Input, Lane};
 use clock::Nanos;
 
 use super::lane::{PositionDevice, PositionLane, lane};
-use super::player::{Breaks, Placed, Player, Reference, Served};
+use super::player::{Beliefs, Breaks, Placed, Player, Reference, Served};
 use super::probe::{Log, Probed};
 use super::world::device::Request;
 use super::world::source::Packet;
@@ -177,6 +177,16 @@ impl<P: Plant> Player for Ours<P> {
 
     fn target_s(&self) -> f64 {
         self.playback.status().target_ms / 1e3
+    }
+
+    fn beliefs(&self) -> Beliefs {
+        let status = self.playback.status();
+        let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
+        Beliefs {
+            error_ms: known(status.latency_ms) - status.target_ms,
+            source_ppm: known(status.source_ppm),
+            device_ppm: known(status.device_ppm),
+        }
     }
 
     fn reference(&self) -> Reference {

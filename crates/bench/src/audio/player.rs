@@ -34,6 +34,17 @@ pub struct Breaks {
     pub begins_anew: bool,
 }
 
+/// What the algorithm takes for the truth.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Beliefs {
+    /// The latency less the target, in milliseconds.
+    pub error_ms: f64,
+    /// The source's clock against ours, in millionths.
+    pub source_ppm: f64,
+    /// The device's clock against ours, in millionths.
+    pub device_ppm: f64,
+}
+
 /// Which of the packets the algorithm's latency is counted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reference {
@@ -65,7 +76,9 @@ pub trait Player {
     fn wake(&mut self, now: Nanos);
     /// The latency that it aims at, in seconds.
     fn target_s(&self) -> f64;
-    /// What that is counted from.
+    /// What it takes for the truth.
+    fn beliefs(&self) -> Beliefs;
+    /// What the target is counted from.
     fn reference(&self) -> Reference;
     /// What broke since it was last asked.
     fn take_breaks(&mut self) -> Breaks;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use clock::Nanos;
 
 use super::judge::{Judge, Verdict};
-use super::player::{Placed, Player, Reference, Served};
+use super::player::{Beliefs, Placed, Player, Reference, Served};
 use super::scenario::Scenario;
 use super::world::device::{Device, Request};
 use super::world::source::{Message, Packet, Source};
@@ -25,6 +25,8 @@ pub struct Point {
     pub ratio_ppm: f64,
     /// The target, in milliseconds.
     pub target_ms: f64,
+    /// What the algorithm takes for the truth.
+    pub beliefs: Beliefs,
 }
 
 /// The line on which a device plays, as of its last request.
@@ -189,6 +191,7 @@ impl<P: Player> Run<'_, P> {
                 error_ms: error_ms.unwrap_or(f64::NAN),
                 ratio_ppm: (placed.ratio - 1.0) * 1e6,
                 target_ms,
+                beliefs: self.player.beliefs(),
             });
         }
     }

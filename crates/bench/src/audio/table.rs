@@ -115,12 +115,20 @@ fn took(verdict: &Verdict, cause: Cause) -> String {
 /// The course of a run, one line for each packet.
 #[must_use]
 pub fn course(points: &[Point]) -> String {
-    let mut text = "seconds,error_ms,ratio_ppm,target_ms\n".to_owned();
+    let mut text =
+        "seconds,error_ms,believed_ms,ratio_ppm,target_ms,source_ppm,device_ppm\n".to_owned();
     for point in points {
+        let beliefs = point.beliefs;
         let _ = writeln!(
             text,
-            "{:.3},{:.4},{:.3},{:.3}",
-            point.at_s, point.error_ms, point.ratio_ppm, point.target_ms
+            "{:.3},{:.4},{:.4},{:.3},{:.3},{:.2},{:.2}",
+            point.at_s,
+            point.error_ms,
+            beliefs.error_ms,
+            point.ratio_ppm,
+            point.target_ms,
+            beliefs.source_ppm,
+            beliefs.device_ppm,
         );
     }
     text

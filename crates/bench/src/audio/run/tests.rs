@@ -1,5 +1,5 @@
 use super::*;
-use crate::audio::player::Breaks;
+use crate::audio::player::{Beliefs, Breaks};
 
 /// Plays without any control: so many frames are buffered at first, and the ratio stays.
 struct Plain {
@@ -63,6 +63,9 @@ impl Player for Plain {
     fn wake(&mut self, _: Nanos) {}
     fn target_s(&self) -> f64 {
         0.050
+    }
+    fn beliefs(&self) -> Beliefs {
+        Beliefs::default()
     }
     fn reference(&self) -> Reference {
         Reference::Earliest
