@@ -12,6 +12,7 @@ pub mod lane;
 pub mod playback;
 mod primitive;
 pub mod pull;
+pub mod reference;
 pub mod resample;
 pub mod ring;
 pub mod sample_lane;

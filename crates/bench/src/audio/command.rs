@@ -10,11 +10,12 @@ use audio::playback::PlaybackSettings;
 use audio::{Format, FormatError};
 use clock::Nanos;
 
-use super::judge::excused;
+use super::judge::{Verdict, excused};
 use super::ours::{Ours, Positions};
 use super::result::{Heard, Row, headline};
 use super::run::{Point, START, run};
 use super::scenario::{Scenario, all};
+use super::seed::SeedPlayer;
 use super::sound::Sound;
 use super::{quality, table};
 use crate::machine;
@@ -170,7 +171,7 @@ pub fn row(scenario: &Scenario, extent: Extent) -> Result<Row, FormatError> {
     Ok(Row {
         name: scenario.name.clone(),
         ours: ours(scenario, extent.long)?,
-        seed: None,
+        seed: Some(seed(scenario, extent.long)?),
         heard: sound.map(|length| heard(scenario, length)).transpose()?,
     })
 }
@@ -179,9 +180,18 @@ pub fn row(scenario: &Scenario, extent: Extent) -> Result<Row, FormatError> {
 ///
 /// # Errors
 /// If the scenario's format is none.
-pub fn ours(scenario: &Scenario, length: Nanos) -> Result<super::judge::Verdict, FormatError> {
+pub fn ours(scenario: &Scenario, length: Nanos) -> Result<Verdict, FormatError> {
     let format = Format::new(2, scenario.rate_hz)?;
     let player = Ours::new(format, PlaybackSettings::default(), Positions::default());
+    Ok(run(scenario, player, length, false).verdict)
+}
+
+/// Runs the seed's algorithm.
+///
+/// # Errors
+/// If the scenario's format is none.
+pub fn seed(scenario: &Scenario, length: Nanos) -> Result<Verdict, FormatError> {
+    let player = SeedPlayer::new(Format::new(2, scenario.rate_hz)?);
     Ok(run(scenario, player, length, false).verdict)
 }
 

@@ -93,6 +93,8 @@ pub struct Verdict {
     pub underruns_in_episodes: u64,
     /// Share of the time that was judged as converged.
     pub converged_share: f64,
+    /// The mean of the deviation from the target, whatever happened, in milliseconds.
+    pub mean_error_ms: f64,
     /// The mean of the targets, in milliseconds.
     pub mean_target_ms: f64,
 }
@@ -116,6 +118,7 @@ pub struct Judge {
     last_ratio: Option<f64>,
     judged: [u64; 2],
     targets_ms: f64,
+    errors_ms: f64,
     verdict: Verdict,
 }
 
@@ -148,6 +151,7 @@ impl Judge {
             last_ratio: None,
             judged: [0; 2],
             targets_ms: 0.0,
+            errors_ms: 0.0,
             verdict: Verdict {
                 ratio_error_ppm: f64::NAN,
                 ..Verdict::default()
@@ -168,6 +172,7 @@ impl Judge {
         let is_converged = self.look(now, is_bad);
         self.judged[usize::from(is_converged)] += 1;
         self.targets_ms += target_ms;
+        self.errors_ms += error_ms.map_or(0.0, f64::abs);
         if is_converged {
             let error = error_ms.map_or(f64::INFINITY, f64::abs);
             self.verdict.worst_error_ms = self.verdict.worst_error_ms.max(error);
@@ -260,6 +265,7 @@ impl Judge {
         let [apart, converged] = self.judged;
         let all = (apart + converged).max(1) as f64;
         self.verdict.converged_share = converged as f64 / all;
+        self.verdict.mean_error_ms = self.errors_ms / all;
         self.verdict.mean_target_ms = self.targets_ms / all;
         self.verdict
     }

@@ -14,6 +14,7 @@ pub mod quality;
 pub mod result;
 pub mod run;
 pub mod scenario;
+pub mod seed;
 pub mod sound;
 pub mod table;
 pub mod window;
