@@ -15,7 +15,7 @@ use serde_json::Value;
 use testkit::grab::Grabber;
 use testkit::process;
 use testkit::programs::{self, SharedFile};
-use testkit::sound_server::{self, PulseAudio};
+use testkit::sound_server::{self, PipeWire, PulseAudio, SINK};
 use testkit::spice_server::{PLAYBACK, RECORD, ServerOptions, SoundFormat, SpiceServer, Tone};
 
 const ESCAPE: u32 = 70;
@@ -219,6 +219,63 @@ fn the_guests_mixer_is_that_of_the_stream_at_the_sound_server() -> anyhow::Resul
     expect("a muted mono stream", &|said| {
         said.contains("44100Hz") && said.contains("Mute: yes")
     })
+}
+
+/// The device that is played on, as the figures have it.
+fn is_on(figures: &Value, device: &str) -> bool {
+    let name = figures["sound"]["device"].as_str();
+    is_running(figures) && name.is_some_and(|name| name.contains(device))
+}
+
+#[test]
+fn a_sound_server_may_go_and_come_while_it_plays() -> anyhow::Result<()> {
+    let Some(mut sound) = PulseAudio::start()? else {
+        return Ok(());
+    };
+    let server = server()?;
+    let mut viewer = listener(&server, &[], |command| sound.use_for(command))?;
+    expect_channel(&server, PLAYBACK, &viewer)?;
+    let _playing = server.play(tone())?;
+    viewer.wait_for("sound", LIMIT, |figures| is_on(figures, "PulseAudio"))?;
+    sound.kill();
+    viewer.wait_for("a stand-in", LIMIT, |figures| {
+        is_running(figures) && !is_on(figures, "PulseAudio")
+    })?;
+    sound.restart()?;
+    viewer.wait_for("sound again", LIMIT, |figures| is_on(figures, "PulseAudio"))?;
+    let recording = sound.record(SINK, 48_000, 2)?;
+    let is_heard = testkit::wait_until(LIMIT, || {
+        std::thread::sleep(Duration::from_millis(50));
+        recording.samples().iter().any(|sample| sample.abs() > 0.4)
+    });
+    ensure!(is_heard, "{}", viewer.process.output());
+    Ok(())
+}
+
+#[test]
+fn pipewire_is_played_on_natively_or_by_its_pulseaudio_server() -> anyhow::Result<()> {
+    let Some(mut sound) = PipeWire::start_with_pulse()? else {
+        return Ok(());
+    };
+    let server = server()?;
+    let mut viewer = listener(&server, &[], |command| sound.use_for(command))?;
+    expect_channel(&server, PLAYBACK, &viewer)?;
+    let _playing = server.play(tone())?;
+    let is_there = |figures: &Value| is_on(figures, "PipeWire") || is_on(figures, "PulseAudio");
+    viewer.wait_for("sound", LIMIT, is_there)?;
+    sound.kill();
+    viewer.wait_for("a stand-in", LIMIT, |figures| {
+        is_running(figures) && !is_there(figures)
+    })?;
+    sound.restart()?;
+    viewer.wait_for("sound again", LIMIT, is_there)?;
+    let recording = sound.record(SINK, 48_000, 2)?;
+    let is_heard = testkit::wait_until(LIMIT, || {
+        std::thread::sleep(Duration::from_millis(50));
+        recording.samples().iter().any(|sample| sample.abs() > 0.4)
+    });
+    ensure!(is_heard, "{}", viewer.process.output());
+    Ok(())
 }
 
 #[test]
