@@ -18,6 +18,8 @@ pub struct RenderOptions {
     /// Takes this way for the pixels instead of the best of those that work (tests and benchmarks). A frame that cannot
     /// be imported is then an error.
     pub upload: Option<UploadPath>,
+    /// Samples imports as external textures even where ordinary ones would do, as some drivers demand (tests).
+    pub external_imports: bool,
     /// Draws with shaders even where a plain copy would do (tests and benchmarks).
     pub no_blit: bool,
 }

@@ -130,7 +130,7 @@ impl GlesRenderer {
             pointer: Pointer::new(&gl)?,
             overlay: Overlay::new(&gl)?,
             import: match options.upload {
-                None | Some(UploadPath::Import) => Import::new(&gl, &context),
+                None | Some(UploadPath::Import) => Import::new(&gl, &context, options),
                 Some(_) => Import::off("another way was asked for"),
             },
             must_import: options.upload == Some(UploadPath::Import),

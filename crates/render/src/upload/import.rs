@@ -31,6 +31,7 @@ use crate::context::Context;
 use crate::desktop::Desktop;
 use crate::error::{RenderError, UploadError};
 use crate::gl::Gl;
+use crate::options::RenderOptions;
 
 use driver::{Closer, Driver, Maker};
 use ladder::{Found, Ladder};
@@ -51,10 +52,10 @@ pub(crate) struct Import {
 
 impl Import {
     /// Looks at what the driver has; nothing is imported before there is a memory.
-    pub(crate) fn new(gl: &Gl, context: &Context) -> Self {
+    pub(crate) fn new(gl: &Gl, context: &Context, options: &RenderOptions) -> Self {
+        let driver = Driver::new(gl, context, options.external_imports);
         Self {
-            driver: Driver::new(gl, context)
-                .map_err(|missing| format!("the driver lacks {missing}")),
+            driver: driver.map_err(|missing| format!("the driver lacks {missing}")),
             ladder: Ladder::new(),
             is_taken: false,
             logged: None,

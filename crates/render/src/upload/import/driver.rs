@@ -15,14 +15,21 @@ use crate::gl::{Gl, ImageTarget, ImportedTexture, TargetCall};
 pub(super) struct Driver {
     images: ImageCalls,
     target: TargetCall,
+    /// Ordinary textures are not to be used.
+    only_external: bool,
 }
 
 impl Driver {
     /// Looks at the extensions; an error names the missing one.
-    pub(super) fn new(gl: &Gl, context: &Context) -> Result<Self, &'static str> {
+    pub(super) fn new(
+        gl: &Gl,
+        context: &Context,
+        only_external: bool,
+    ) -> Result<Self, &'static str> {
         Ok(Self {
             images: context.image_calls()?,
             target: TargetCall::new(gl, context.egl())?,
+            only_external,
         })
     }
 
@@ -34,7 +41,10 @@ impl Driver {
             true => [ImageTarget::External, ImageTarget::Plain],
             false => [ImageTarget::Plain, ImageTarget::External],
         };
-        kinds.into_iter().filter(|kind| self.target.has(*kind))
+        let may_be = |kind: &ImageTarget| *kind == ImageTarget::External || !self.only_external;
+        kinds
+            .into_iter()
+            .filter(move |kind| self.target.has(*kind) && may_be(kind))
     }
 }
 
