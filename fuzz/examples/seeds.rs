@@ -243,6 +243,79 @@ fn texts() {
     );
 }
 
+/// A message on PLAYBACK (0) or RECORD (1), as a step of the target.
+fn message(channel: u8, kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("short");
+    [
+        &[channel, kind - 100],
+        length.to_le_bytes().as_slice(),
+        payload,
+    ]
+    .concat()
+}
+
+/// 48 kHz, 16 bits.
+fn start(channels: u8) -> [u8; 10] {
+    [channels, 0, 0, 0, 1, 0, 0x80, 0xbb, 0, 0]
+}
+
+fn sound() {
+    // 10 ms packets and periods of 480 frames, by turns; then a pause, a lost device, and on.
+    let start_mark = [&[0; 4], start(2).as_slice()].concat();
+    let packets = [5, 0xe0, 1, 8, 10];
+    let requests = [4, 0xe0, 1, 8, 9];
+    let mut usual = [
+        message(0, 105, &[2, 0, 128, 0, 128]),
+        message(0, 103, &start(2)),
+    ]
+    .concat();
+    for _ in 0..6 {
+        usual.extend([packets, requests].concat());
+    }
+    usual.extend(message(0, 101, &[1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]));
+    usual.extend([&[3, 0xe8, 3, 0], packets.as_slice(), &requests, &[6, 0, 4]].concat());
+    usual.extend([packets, requests].concat());
+    usual.extend(
+        [
+            message(0, 104, &[]),
+            requests.to_vec(),
+            [3, 0xe8, 3, 5].to_vec(),
+        ]
+        .concat(),
+    );
+    write("spice_sound", "usual", &usual);
+    let stamps = [
+        message(0, 103, &start(1)),
+        [5, 0, 1, 31, 200].to_vec(),
+        [4, 0, 16, 31, 0].to_vec(),
+        [5, 0xc0, 18, 3, 0].to_vec(),
+        [3, 0xff, 0xff, 15].to_vec(),
+        packets.to_vec(),
+        message(0, 103, &start(8)),
+        packets.to_vec(),
+        [4, 1, 0, 31, 40].to_vec(),
+    ];
+    write("spice_sound", "jumps", &stamps.concat());
+    let odd = [
+        message(0, 103, &start_mark),
+        message(0, 103, &start(9)),
+        message(0, 102, &[0, 0, 0, 0, 3, 0]),
+        message(0, 101, &[0, 0, 0, 0, 1]),
+        [2, 9, 101, 0, 255, 255, 255, 255, 0, 0, 0].to_vec(),
+        packets.to_vec(),
+    ];
+    write("spice_sound", "odd", &odd.concat());
+    let record = [
+        message(1, 101, &start(2)),
+        [7, 8, 1, 2, 3, 4, 5, 6, 7, 8].to_vec(),
+        message(1, 103, &[1, 255, 255]),
+        message(1, 104, &[1]),
+        message(1, 102, &[]),
+        [7, 1, 1].to_vec(),
+    ];
+    write("spice_sound", "record", &record.concat());
+}
+
 fn main() {
     let folder = std::env::args()
         .nth(1)
@@ -250,4 +323,5 @@ fn main() {
     images(Path::new(&folder));
     messages();
     texts();
+    sound();
 }
