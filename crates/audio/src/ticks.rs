@@ -1,8 +1,8 @@
 //! What the device's callback tells of its clock: the latest requests, handed over without a lock.
 //!
 //! A queue that is full either hides the newest tick, as the seed's did, or has to take back the oldest (timing.md T7).
-//! Here each slot is a sequence lock: the callback overwrites the oldest tick without asking, and the audio thread, when
-//! it finds that it was overtaken, counts what it missed and goes on with the oldest that is left.
+//! Here each slot is half of a sequence lock: the callback overwrites the oldest tick without asking, and the audio
+//! thread, when it finds that it was overtaken, counts what it missed and goes on with the oldest that is left.
 
 use clock::Nanos;
 
@@ -35,10 +35,10 @@ const WORDS: usize = 4;
 /// One tick and the number of the store that left it there.
 #[derive(Debug)]
 struct Slot {
-    /// 2n + 1 while tick n is being stored, 2n + 2 once it is; 0 before the first.
-    sequence: AtomicU64,
+    /// n + 1 from the moment that tick n begins to be stored; 0 before the first.
+    claim: AtomicU64,
     /// The tick. Each word is stored with Release and loaded with Acquire: a reader that gets a word of tick n also sees
-    /// at least 2n + 1 when it looks at the sequence again, and so knows that it was overtaken.
+    /// at least n + 1 when it looks at the claim afterwards, and so knows that it was overtaken.
     words: [AtomicU64; WORDS],
 }
 
@@ -62,7 +62,7 @@ pub fn ticks() -> (TickSender, TickReceiver) {
     let shared = Arc::new(Shared {
         sent: AtomicU64::new(0),
         slots: std::array::from_fn(|_| Slot {
-            sequence: AtomicU64::new(0),
+            claim: AtomicU64::new(0),
             words: std::array::from_fn(|_| AtomicU64::new(0)),
         }),
     });
@@ -90,11 +90,10 @@ impl TickSender {
     pub fn send(&mut self, tick: Tick) {
         let slot = self.shared.slot(self.sent);
         // Relaxed: the Release of each word below carries it.
-        slot.sequence.store(2 * self.sent + 1, Ordering::Relaxed);
+        slot.claim.store(self.sent + 1, Ordering::Relaxed);
         for (place, word) in slot.words.iter().zip(to_words(tick)) {
             place.store(word, Ordering::Release);
         }
-        slot.sequence.store(2 * self.sent + 2, Ordering::Release);
         self.sent += 1;
         self.shared.sent.store(self.sent, Ordering::Release);
     }
@@ -139,19 +138,15 @@ impl TickReceiver {
         self.missed
     }
 
-    /// Tick `number`, unless the sender has begun to overwrite it.
+    /// Tick `number`, which was sent, unless the sender has begun to overwrite it.
     fn load(&self, number: u64) -> Option<Tick> {
         let slot = self.shared.slot(number);
-        let is_kept = |order| slot.sequence.load(order) == 2 * number + 2;
-        if !is_kept(Ordering::Acquire) {
-            return None;
-        }
         let mut words = [0; WORDS];
         for (word, place) in words.iter_mut().zip(&slot.words) {
             *word = place.load(Ordering::Acquire);
         }
         // Relaxed: the Acquire of each word orders it after them.
-        is_kept(Ordering::Relaxed).then(|| to_tick(words))
+        (slot.claim.load(Ordering::Relaxed) == number + 1).then(|| to_tick(words))
     }
 }
 

@@ -3,7 +3,9 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p audio --test loom --release`
 //!
 //! loom remembers one last access per word, so a thread that loads a word and then stores it hides the loads of others
-//! before that. Therefore the side that mostly loads is the spawned one here, as in lgmp's models.
+//! before that. Therefore the side that mostly loads is the spawned one here, as in lgmp's models. Nor does a load ever
+//! see a later store: that the reader's position is published after its cells were loaded is beyond these models. Every
+//! other order of ring and ticks was weakened once and found.
 #![cfg(loom)]
 
 use audio::{Counters, Format, Phase, Tick, capture, ring, stream, ticks};
