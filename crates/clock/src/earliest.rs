@@ -31,6 +31,8 @@ const STEP_EVENTS: u32 = 4;
 const STEP_POINTS: usize = 16;
 /// See [`STEP_POINTS`].
 const BACKLOG_S: f64 = 50e-3;
+/// Standard deviation of an edge's slope, for a raggedness and an extent of 1 and one point.
+const EDGE_SIGMA: f64 = 3.0;
 /// A slope from before a step is at least so uncertain after it.
 const MEMORY_SIGMA: f64 = 5e-6;
 
@@ -282,15 +284,19 @@ impl EarliestLine {
         };
         let n = points.len() as f64;
         let mean_x = points.iter().map(|p| p.0).sum::<f64>() / n;
-        let length = points[points.len() - 1].0 - points[0].0;
-        let Some((slope, offset)) = lower_edge(points, mean_x).filter(|_| length > 0.0) else {
+        let Some(Edge {
+            slope,
+            offset,
+            extent,
+        }) = lower_edge(points, mean_x)
+        else {
             return;
         };
         let above = points.iter().map(|p| p.1 - offset - slope * p.0);
         // Two of the points are on the line by its making.
         let ragged = above.sum::<f64>() / (n - 2.0) + self.settings.resolution_s;
-        // The edge's own uncertainty: two touching points, each the better the more there are to choose from.
-        let sigma = 3.0 * ragged / (n.sqrt() * length);
+        // The edge rests on two points, each the better the more there are to choose from.
+        let sigma = EDGE_SIGMA * ragged / (n.sqrt() * extent);
         let known = [Some((slope, sigma)), Some(self.expected), self.memory];
         let (mut sum, mut weight) = (0.0, 0.0);
         for (slope, sigma) in known.into_iter().flatten() {
@@ -305,8 +311,16 @@ impl EarliestLine {
     }
 }
 
-/// The edge of the lower convex hull under `mean_x`, as slope and offset. The points are in the order of x.
-fn lower_edge(points: &[(f64, f64)], mean_x: f64) -> Option<(f64, f64)> {
+/// An edge of a hull.
+struct Edge {
+    slope: f64,
+    offset: f64,
+    /// From one of its corners to the other.
+    extent: f64,
+}
+
+/// The edge of the lower convex hull under `mean_x`. The points are in the order of x.
+fn lower_edge(points: &[(f64, f64)], mean_x: f64) -> Option<Edge> {
     let mut hull = [(0.0, 0.0); SPANS];
     let mut len = 0;
     for &p in points {
@@ -319,8 +333,14 @@ fn lower_edge(points: &[(f64, f64)], mean_x: f64) -> Option<(f64, f64)> {
     }
     let edge = hull[..len].windows(2).find(|edge| edge[1].0 >= mean_x)?;
     let (a, b) = (edge[0], edge[1]);
-    let slope = (b.1 - a.1) / (b.0 - a.0);
-    slope.is_finite().then_some((slope, a.1 - slope * a.0))
+    let extent = b.0 - a.0;
+    let slope = (b.1 - a.1) / extent;
+    let offset = a.1 - slope * a.0;
+    (slope.is_finite() && offset.is_finite()).then_some(Edge {
+        slope,
+        offset,
+        extent,
+    })
 }
 
 fn cross(o: (f64, f64), a: (f64, f64), b: (f64, f64)) -> f64 {
