@@ -32,7 +32,7 @@ const STAMP_S: f64 = 1e-3;
 const LARGEST_LATENESS_S: f64 = 0.2;
 /// By how much two crystals can differ, and by how much the clocks of two computers, which are usually one, do.
 const CRYSTALS_SIGMA: f64 = 300e-6;
-const COMPUTERS_SIGMA: f64 = 50e-6;
+const COMPUTERS_SIGMA: f64 = 100e-6;
 /// Seconds after a restart in which a sinking line is not yet news about the lateness of earlier packets.
 const UNSURE_S: f64 = 5.0;
 
