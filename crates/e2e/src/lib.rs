@@ -12,6 +12,7 @@ pub mod kvmfr_guest;
 pub mod machine_input;
 pub mod matrix;
 pub mod painted;
+pub mod sound_guest;
 pub mod spice_clipboard;
 pub mod spice_desk;
 pub mod spice_hands;

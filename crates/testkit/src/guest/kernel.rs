@@ -13,6 +13,8 @@ const PACKAGE: &str = "linux-image-amd64";
 /// What the tests' guests may load; what these depend on comes with them. Those built into the kernel count as well.
 const MODULES: &[&str] = &[
     "evdev",
+    "snd_hda_codec_generic",
+    "snd_hda_intel",
     "uinput",
     "virtio_console",
     "virtio_input",
@@ -28,7 +30,7 @@ pub(super) struct Kernel {
 impl Kernel {
     /// Fetches it unless that was done before. `None`, loudly, if it cannot be had.
     pub(super) fn fetch() -> anyhow::Result<Option<Self>> {
-        let folder = std::env::temp_dir().join("looking-glass-testkit-kernel-2");
+        let folder = std::env::temp_dir().join("looking-glass-testkit-kernel-3");
         if !folder.is_dir() {
             let Some(package) = package()? else {
                 crate::skip(
