@@ -8,8 +8,6 @@
 //! arrivals(x) = arrival − x      how the source runs against our clock: late by scheduling and network
 //! ```
 //!
-//! ```
-//!
 //! Neither can be early, so both are [`EarliestLine`]s. Latency is measured by the arrivals' line alone, whose edge is
 //! exact. Its slope takes a minute to find if packets jitter much. The stamps know the rate within seconds, though
 //! only by the server's clock, and tell at once when the source itself has paused. So the slope of the stamps is what
