@@ -10,9 +10,10 @@
 //!
 //! Neither can be early, so both are [`EarliestLine`]s. Latency is measured by the arrivals' line alone, whose edge is
 //! exact. Its slope takes a minute to find if packets jitter much. The stamps know the rate within seconds, though
-//! only by the server's clock, and tell at once when the source itself has paused. So the slope of the stamps is what
-//! the arrivals' line expects, to within what two computers' clocks differ by; and when the stamps' line steps, the
-//! arrivals' line steps with it.
+//! only by the server's clock, and tell at once when the source itself has paused. The edge of the *latest* packets is
+//! often sharper than that of the earliest, since one late packet holds up those behind it. So three slopes are weighed
+//! by their uncertainties: the stamps', to within what two computers' clocks differ by; the latest edge's; the earliest
+//! edge's. And when the stamps' line steps, the arrivals' line steps with it.
 
 use clock::{EarliestLine, Lateness, LineSettings, Moved, Nanos};
 
@@ -28,6 +29,8 @@ const ARRIVAL_STEP_S: f64 = 5e-3;
 const STAMP_S: f64 = 1e-3;
 /// Lateness beyond this is a stall and teaches nothing about jitter.
 const LARGEST_LATENESS_S: f64 = 0.2;
+/// Packets that are later than usual by more than this are accidents, and say nothing about the edge of the latest.
+const USUAL_LATE_S: f64 = 5e-3;
 /// By how much two crystals can differ, and by how much the clocks of two computers, which are usually one, do.
 const CRYSTALS_SIGMA: f64 = 300e-6;
 const COMPUTERS_SIGMA: f64 = 100e-6;
@@ -43,6 +46,8 @@ pub(super) struct SourceClock {
     rate_hz: f64,
     media: EarliestLine,
     arrivals: EarliestLine,
+    /// The line of the latest arrivals, upside down.
+    latest: EarliestLine,
     lateness: Lateness,
     /// Frames before the present packet.
     count: u64,
@@ -69,6 +74,7 @@ impl SourceClock {
             rate_hz: f64::from(rate_hz),
             media: line(2.0 * STAMP_S, 0.5, STAMP_S / 2.0),
             arrivals: line(1e-3, 2.0, 20e-6),
+            latest: line(f64::INFINITY, f64::INFINITY, 20e-6),
             lateness: Lateness::new(),
             count: 0,
             stamp: None,
@@ -125,8 +131,7 @@ impl SourceClock {
     /// Takes the present packet for timely, whatever was known: nothing timelier has come for too long.
     pub(super) fn restart(&mut self, arrived: Nanos) {
         let x = self.x();
-        self.arrivals.restart(x, arrived.as_secs_f64() - x);
-        self.placed_x = x;
+        self.put(x, arrived.as_secs_f64() - x);
     }
 
     /// Seconds by which packets habitually are late.
@@ -157,7 +162,13 @@ impl SourceClock {
     /// tells that, than too early, which none does.
     fn step(&mut self, x: f64, by: f64) {
         let to = self.arrivals.at(x) + by + STAMP_S;
+        self.put(x, to);
+    }
+
+    /// Puts the arrivals' line somewhere.
+    fn put(&mut self, x: f64, to: f64) {
         self.arrivals.restart(x, to);
+        self.latest.restart(x, -to);
         self.placed_x = x;
     }
 
@@ -175,7 +186,7 @@ impl SourceClock {
         let before = self.line(x);
         let limit = ARRIVAL_STEP_S + self.jitter_s() / 2.0;
         if let Moved::Stepped(_) = self.arrivals.observe(x, arrival - x, limit) {
-            self.placed_x = x;
+            self.put(x, self.arrivals.at(x));
         }
         if x > self.placed_x + UNSURE_S {
             // When the edge is earlier than thought, all were later than thought.
@@ -184,6 +195,9 @@ impl SourceClock {
         let late = arrival - x - self.line(x);
         if late < LARGEST_LATENESS_S {
             self.lateness.observe(arrival, late);
+        }
+        if late < self.jitter_s() + USUAL_LATE_S {
+            self.latest.observe(x, x - arrival, f64::INFINITY);
         }
     }
 
@@ -197,6 +211,8 @@ impl SourceClock {
             COMPUTERS_SIGMA
         };
         let sigma = self.media.slope_sigma().hypot(clocks);
-        self.arrivals.expect(slope, sigma);
+        self.latest.expect(-slope, sigma);
+        self.arrivals
+            .expect(-self.latest.slope(), self.latest.slope_sigma());
     }
 }
