@@ -526,6 +526,27 @@ fn a_dropped_device_asks_for_nothing_more_and_says_nothing() {
 }
 
 #[test]
+fn a_server_that_hangs_is_given_up_and_does_not_hold_up_closing() {
+    let Some(server) = sound_server::PulseAudio::start().unwrap() else {
+        return;
+    };
+    let kept = Playing::start(&server.socket(), &request(LONG_PERIOD, None));
+    let mut closed = Playing::start(&server.socket(), &request(LONG_PERIOD, None));
+    assert!(kept.goes_on(10) && closed.goes_on(10));
+    server.freeze();
+    let begin = Instant::now();
+    closed.device = None;
+    assert!(begin.elapsed() < Duration::from_millis(500));
+    // A question that is due in a quarter of a second has three for its answer.
+    assert!(wait_until(Duration::from_secs(5), || kept
+        .happened
+        .is_lost()));
+    assert!(!closed.happened.is_lost());
+    let seconds = seconds_to_fail(&server.socket());
+    assert!((1.9..3.0).contains(&seconds), "{seconds} s");
+}
+
+#[test]
 fn an_unknown_sink_is_refused() {
     let Some(server) = pulseaudio() else { return };
     let result = Playing::try_start(&server.socket(), &request(480, Some("no such sink")));

@@ -84,6 +84,13 @@ impl PulseAudio {
         let _ = std::fs::remove_file(self.pulse_socket());
     }
 
+    /// Stops it without ending it: it hangs, with its connections, until it is killed.
+    pub fn freeze(&self) {
+        if let Some(server) = &self.process {
+            server.signal(rustix::process::Signal::STOP);
+        }
+    }
+
     /// Where clients connect to: the value of `PULSE_SERVER`, with `unix:` before it.
     #[must_use]
     pub fn pulse_socket(&self) -> PathBuf {
