@@ -1,7 +1,8 @@
 //! Time as a value: clocks that tests set by hand, and what is computed from time stamps.
 //!
-//! Lowest layer: no other crate of the workspace is used. `relay` waits by [`PostPredictor`], audio filters its two
-//! clocks by [`Dll`], and whatever is measured ends in [`Percentiles`].
+//! Lowest layer: no other crate of the workspace is used. `relay` waits by [`PostPredictor`], which follows a rhythm by
+//! [`Dll`]; audio finds its two clocks by [`EarliestLine`], allows for [`Lateness`] and steers by [`Pi`] and [`Slew`];
+//! and whatever is measured ends in [`Percentiles`].
 //!
 //! ```
 //! use clock::{Nanos, PostPredictor};
@@ -18,7 +19,9 @@
 //! Threads and clocks: nothing here starts a thread. [`MonotonicClock`] reads `CLOCK_MONOTONIC`; everything else takes
 //! the time as an argument.
 //!
-//! Sources: F. Adriaensen, *Using a DLL to filter time* (2005); the project's timing.md, sections 2 and 11.
+//! Sources: F. Adriaensen, *Using a DLL to filter time* (2005) and *Controlling adaptive resampling* (2012); S. Moon,
+//! P. Skelly and D. Towsley, *Estimation and removal of clock skew from network delay measurements* (1999); the project's
+//! timing.md, sections 2, 10 and 11.
 
 #![forbid(unsafe_code)]
 
