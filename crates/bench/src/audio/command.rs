@@ -195,6 +195,15 @@ pub fn seed(scenario: &Scenario, length: Nanos) -> Result<Verdict, FormatError> 
     Ok(run(scenario, player, length, false).verdict)
 }
 
+/// Runs the seed's algorithm and notes its course.
+///
+/// # Errors
+/// If the scenario's format is none.
+pub fn traced_seed(scenario: &Scenario, length: Nanos) -> Result<Vec<Point>, FormatError> {
+    let player = SeedPlayer::new(Format::new(2, scenario.rate_hz)?);
+    Ok(run(scenario, player, length, true).trace)
+}
+
 /// Runs the shipped algorithm over positions and notes its course.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ pub mod command;
 pub mod judge;
 pub mod lane;
 pub mod ours;
+pub mod pictures;
 pub mod player;
 pub mod plot;
 pub mod probe;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::command::Extent;
 use super::judge::{Cause, Verdict};
+use super::pictures;
 use super::quality::Quality;
 use super::result::{Row, headline};
 use super::run::Point;
@@ -42,62 +43,97 @@ impl Facts {
     }
 }
 
+/// What stands above the columns.
+const COLUMNS: [&str; 14] = [
+    "scenario",
+    "target ms",
+    "conv. s",
+    "error ms",
+    "ratio ppm",
+    "speed %",
+    "recovery s",
+    "offset s",
+    "under",
+    "over",
+    "sound",
+    "seed: conv. s",
+    "mean error ms",
+    "under",
+];
+
+/// One line of the table.
+fn cells(row: &Row) -> [String; 14] {
+    let ours = &row.ours;
+    let [sound, seed_start, seed_error, seed_under] = beside(row);
+    [
+        row.name.clone(),
+        format!("{:.1}", ours.mean_target_ms),
+        took(ours, Cause::Start),
+        format!("{:.2}", ours.worst_error_ms),
+        format!("{:.2}", ours.ratio_error_ppm),
+        format!("{:.3}", ours.speed_change * 100.0),
+        took(ours, Cause::Stall),
+        took(ours, Cause::Offset),
+        ours.underruns.to_string(),
+        ours.overruns.to_string(),
+        sound,
+        seed_start,
+        seed_error,
+        seed_under,
+    ]
+}
+
+/// The cells of the runs beside the main one; dashes for those that were left out.
+fn beside(row: &Row) -> [String; 4] {
+    let sound = row.heard.as_ref().map(|heard| {
+        let phase = heard.phase_error;
+        format!("{} breaks, {phase:.2}", heard.faults)
+    });
+    let seed = row.seed.as_ref();
+    let underruns = seed.map(|seed| seed.underruns + seed.underruns_in_episodes);
+    let cells = [
+        sound,
+        seed.map(|seed| took(seed, Cause::Start)),
+        seed.map(|seed| format!("{:.1}", seed.mean_error_ms)),
+        underruns.map(|count| count.to_string()),
+    ];
+    cells.map(|cell| cell.unwrap_or_else(|| "-".to_owned()))
+}
+
 /// The table for a terminal.
 #[must_use]
 pub fn text(rows: &[Row], facts: &Facts) -> String {
+    let lines: Vec<[String; 14]> = rows.iter().map(cells).collect();
+    let header = COLUMNS.map(str::to_owned);
+    let width = |column: usize| {
+        let cells = lines.iter().chain([&header]);
+        cells.map(|line| line[column].len()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
     let mut text = facts.lines();
-    let _ = writeln!(
-        text,
-        "\n{:<36} {:>7} {:>7} {:>6} {:>6} {:>7} {:>8} {:>8} {:>8} {:>6} {:>6}   seed: {:>7} {:>8} {:>6}",
-        "scenario",
-        "target",
-        "conv s",
-        "err ms",
-        "ppm",
-        "speed %",
-        "slew %/s",
-        "recov s",
-        "offset s",
-        "under",
-        "over",
-        "conv s",
-        "err ms",
-        "under"
-    );
-    for row in rows {
-        let ours = &row.ours;
-        let _ = write!(
-            text,
-            "{:<36} {:>7.1} {:>7} {:>6.2} {:>6.2} {:>7.3} {:>8.3} {:>8} {:>8} {:>6} {:>6}",
-            row.name,
-            ours.mean_target_ms,
-            took(ours, Cause::Start),
-            ours.worst_error_ms,
-            ours.ratio_error_ppm,
-            ours.speed_change * 100.0,
-            ours.slew * 100.0,
-            took(ours, Cause::Stall),
-            took(ours, Cause::Offset),
-            ours.underruns,
-            ours.overruns,
-        );
-        if let Some(seed) = &row.seed {
-            let _ = write!(
-                text,
-                "         {:>7} {:>8.1} {:>6}",
-                took(seed, Cause::Start),
-                seed.worst_error_ms,
-                seed.underruns + seed.underruns_in_episodes
-            );
-        }
-        if let Some(heard) = &row.heard {
-            let _ = write!(
-                text,
-                "  clicks {} ({}) phase {:.2}",
-                heard.faults, heard.all_faults, heard.phase_error
-            );
+    text.push('\n');
+    for line in [&header].into_iter().chain(&lines) {
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            let _ = if column == 0 {
+                write!(text, "{cell:<width$}")
+            } else {
+                write!(text, "  {cell:>width$}")
+            };
         }
         text.push('\n');
+    }
+    text
+}
+
+/// The table for the documentation.
+fn markdown(rows: &[Row]) -> String {
+    let mut text = format!(
+        "| {} |\n|---{}\n",
+        COLUMNS.join(" | "),
+        "|---:".repeat(13) + "|"
+    );
+    for row in rows {
+        let _ = writeln!(text, "| {} |", cells(row).join(" | "));
     }
     text
 }
@@ -108,7 +144,8 @@ fn took(verdict: &Verdict, cause: Cause) -> String {
     match (recovery.count, recovery.unended) {
         (0, _) => "-".to_owned(),
         (_, 0) => format!("{:.2}", recovery.worst_s),
-        (count, unended) => format!("{unended}/{count}!"),
+        (1, _) => "never".to_owned(),
+        (count, unended) => format!("{unended} of {count} never"),
     }
 }
 
@@ -137,12 +174,45 @@ pub fn course(points: &[Point]) -> String {
 /// Writes table and plots.
 ///
 /// # Errors
-/// If a file cannot be written.
-pub fn publish(folder: &Path, rows: &[Row], facts: &Facts) -> std::io::Result<()> {
-    let text = format!(
-        "{}\n{}\n",
-        facts.lines(),
-        headline(rows, facts.quality.fixed_db)
-    );
-    std::fs::write(folder.join("audio-simulation.md"), text)
+/// If a file cannot be written, or a plot's scenario cannot be run.
+pub fn publish(folder: &Path, rows: &[Row], facts: &Facts) -> anyhow::Result<()> {
+    let images = folder.join("images");
+    std::fs::create_dir_all(&images)?;
+    for (name, plot) in pictures::all_plots(facts.extent.seed)? {
+        std::fs::write(images.join(name), plot.svg())?;
+    }
+    let text = include_str!("explained.md")
+        .replace("{facts}", facts.lines().trim_end())
+        .replace("{table}", markdown(rows).trim_end())
+        .replace("{headline}", &headline(rows, facts.quality.fixed_db));
+    std::fs::write(folder.join("audio-simulation.md"), text)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_a_line_for_each_scenario_and_dashes_for_what_was_left_out() {
+        let row = Row {
+            name: "a scenario".to_owned(),
+            ..Row::default()
+        };
+        let table = markdown(&[row.clone(), row]);
+        assert_eq!(table.lines().count(), 4);
+        let last = table.lines().last().unwrap();
+        assert_eq!(last.matches(" | ").count(), 13);
+        assert!(last.ends_with("| - | - | - | - |"));
+    }
+
+    #[test]
+    fn an_episode_that_never_ended_is_told() {
+        let mut verdict = Verdict::default();
+        assert_eq!(took(&verdict, Cause::Start), "-");
+        verdict.recoveries[0].count = 1;
+        assert_eq!(took(&verdict, Cause::Start), "0.00");
+        verdict.recoveries[0].unended = 1;
+        assert_eq!(took(&verdict, Cause::Start), "never");
+    }
 }
