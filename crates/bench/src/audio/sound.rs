@@ -38,9 +38,11 @@ pub struct Sound {
     bytes: Vec<u8>,
     pull: Option<Pull>,
     out: Vec<f32>,
-    /// The first channel of what was heard and not judged yet, with the time and position of its first frame.
+    /// The first channel of what was heard and not judged yet, with the time of its first frame.
     piece: Vec<f32>,
-    began: Option<(Nanos, u64)>,
+    began: Option<Nanos>,
+    /// Frame of the piece from which on positions go on without a skip, and its position.
+    steady: (usize, u64),
     /// Where packets went: position and source frame of each one's first frame.
     places: VecDeque<(f64, f64)>,
     faults: Vec<Fault>,
@@ -71,6 +73,7 @@ impl Sound {
             out: Vec::new(),
             piece: Vec::new(),
             began: None,
+            steady: (0, 0),
             places: VecDeque::new(),
             faults: Vec::new(),
             phase_error: 0.0,
@@ -104,31 +107,41 @@ impl Sound {
     }
 
     /// Judges the piece, and keeps its end for the next one.
-    fn judge(&mut self, at: Nanos, position: u64) {
-        for found in tone::breaks(&self.piece, self.frequency(), AMPLITUDE) {
+    fn judge(&mut self, at: Nanos) {
+        let breaks = tone::breaks(&self.piece, self.frequency(), AMPLITUDE);
+        if breaks.is_empty() {
+            self.compare();
+        }
+        for found in breaks {
             let seconds = self.format.seconds(found.at as f64);
             self.faults.push(Fault {
                 at: at + Nanos::from_secs_f64(seconds),
                 kind: found.kind,
             });
         }
-        self.compare(position);
         let kept = self.piece.len().saturating_sub(OVERLAP);
         self.piece.drain(..kept);
         let seconds = self.format.seconds(kept as f64);
-        self.began = Some((at + Nanos::from_secs_f64(seconds), position + kept as u64));
+        self.began = Some(at + Nanos::from_secs_f64(seconds));
+        let (from, position) = self.steady;
+        let passed = kept.saturating_sub(from) as u64;
+        self.steady = (from.saturating_sub(kept), position + passed);
     }
 
     /// Compares the phase in the middle of the piece with what was written there.
-    fn compare(&mut self, position: u64) {
+    fn compare(&mut self) {
         let start = self.piece.len() / 2;
+        let (from, position) = self.steady;
+        let Some(ahead) = start.checked_sub(from) else {
+            return;
+        };
         let Some(place) = self.piece.get(start..start + PLACE) else {
             return;
         };
         let fit = tone::fit(place, self.frequency());
         let middle = PLACE as f64 / 2.0;
         let heard = fit.phase + self.frequency() * middle;
-        let Some(source) = self.source_frame(position as f64 + start as f64 + middle) else {
+        let Some(source) = self.source_frame(position as f64 + ahead as f64 + middle) else {
             return;
         };
         let cycles = heard - self.frequency() * source;
@@ -162,6 +175,7 @@ impl Plant for Sound {
         self.pull = Some(pull);
         self.piece.clear();
         self.began = None;
+        self.steady = (0, 0);
         self.places.clear();
         lane
     }
@@ -174,10 +188,14 @@ impl Plant for Sound {
         if !self.is_judged {
             return;
         }
-        let (at, first) = *self.began.get_or_insert((request.at, position));
+        let at = *self.began.get_or_insert(request.at);
+        let (from, steady) = self.steady;
+        if steady + (self.piece.len() - from) as u64 != position {
+            self.steady = (self.piece.len(), position);
+        }
         self.piece.extend(self.out.iter().step_by(channels));
         if self.piece.len() as f64 > self.format.frames(PIECE_S) {
-            self.judge(at, first);
+            self.judge(at);
         }
     }
 
