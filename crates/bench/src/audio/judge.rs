@@ -177,6 +177,10 @@ impl Judge {
             let error = error_ms.map_or(f64::INFINITY, f64::abs);
             self.verdict.worst_error_ms = self.verdict.worst_error_ms.max(error);
         }
+        if error_ms.is_none() {
+            // Nothing was resampled.
+            return;
+        }
         let change = (ratio - 1.0).abs();
         self.verdict.speed_change = self.verdict.speed_change.max(change);
         if let Some(last) = self.last_ratio {
