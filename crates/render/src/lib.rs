@@ -35,8 +35,8 @@
 //! # Threads and clocks
 //! A renderer belongs to the thread that made it, and makes its context current in each call. It blocks in
 //! [`GlesRenderer::upload`] as long as the stream does, and up to a second for a GPU that is behind by a whole ring of
-//! buffers, or half a second for one that is to read a frame in place; in [`GlesRenderer::present`] as long as the display demands (`egl:vsync`). No clock is read, except once to compare upload
-//! paths.
+//! buffers, or two for one that is to read a frame in place; in [`GlesRenderer::present`] as long as the display
+//! demands (`egl:vsync`). No clock is read, except once to compare upload paths.
 //!
 //! # Sources
 //! EGL 1.5, OpenGL ES 3.0; EGL_EXT_platform_xcb, EGL_KHR_platform_wayland, EGL_MESA_platform_surfaceless,

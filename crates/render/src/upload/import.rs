@@ -37,8 +37,9 @@ use driver::{Closer, Driver, Maker};
 use ladder::{Found, Ladder};
 use source::ImageSource;
 
-/// Longest wait for the GPU to have read a frame, in nanoseconds: as long as a stalled host is waited for five times.
-const GPU_PATIENCE_NS: i32 = 500_000_000;
+/// Longest wait for the GPU to have read a frame, in nanoseconds. A GPU that other programs keep busy, or a driver without
+/// one on a busy machine, has been seen to take more than half a second now and then, and copying would not be faster.
+const GPU_PATIENCE_NS: i32 = 2_000_000_000;
 
 /// The rung: what the driver can do, and what is imported.
 pub(crate) struct Import {
