@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     if let Some(Part::KvmfrModule) = options.part {
         command.args(["--package", "e2e"]);
-        for test in ["kvmfr_module", "vm_to_vm"] {
+        for test in ["kvmfr_module", "vm_to_vm", "zero_copy"] {
             command.args(["--test", test]);
         }
     } else if options.packages.is_empty() {

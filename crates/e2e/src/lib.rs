@@ -7,8 +7,6 @@
 pub mod agent_guest;
 pub mod desk;
 pub mod hostile;
-pub mod kernel_module;
-pub mod kvmfr_guest;
 pub mod machine_input;
 pub mod matrix;
 pub mod painted;

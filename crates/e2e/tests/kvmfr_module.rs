@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use e2e::kernel_module::{build, repository, sources};
 use ivshmem::{SharedMemory, Source};
 use testkit::guest::{GuestImage, GuestSpec};
+use testkit::kernel_module::{build, repository, sources};
 use testkit::kernel_tree::{BOOKWORM, BOOKWORM_BACKPORTS, KernelTree, TRIXIE_BACKPORTS};
 use testkit::machine::{Hardware, Machine, Shell};
 use testkit::programs::{self, SharedFile};

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use e2e::Viewer;
-use e2e::kvmfr_guest::{KvmfrGuest, KvmfrImage};
 use picture::Size;
 use picture::png::{self, RgbImage};
 use serde_json::Value;
 use testcard::{Pattern, Rows, read_stamp};
+use testkit::kvmfr_guest::{KvmfrGuest, KvmfrImage};
 use testkit::programs::{self, SharedFile};
 use testkit::reference;
 

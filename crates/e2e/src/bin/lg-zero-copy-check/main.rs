@@ -4,13 +4,12 @@
 //! ```text
 //! lg-zero-copy-check check MEMORY            MEMORY: memfd (by /dev/udmabuf), or a device such as /dev/kvmfr0
 //! lg-zero-copy-check copied MEMORY REASON    frames must be copied, and the reason told must contain REASON
-//! lg-zero-copy-check bench MEMORY            one line of JSON: CPU time of a frame, imported and copied
+//! lg-zero-copy-check relayed MEMORY          only frames of a host and its reader
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod bed;
-mod bench;
 mod life;
 mod pictures;
 mod relayed;
@@ -26,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     match words.as_slice() {
         ["check", memory] => check(memory),
         ["copied", memory, reason] => copied(memory, reason),
-        ["bench", memory] => bench::run(memory),
+        ["relayed", memory] => relayed::frames_of_the_relay(&open(memory)?),
         _ => bail!("unknown arguments {words:?}"),
     }
 }

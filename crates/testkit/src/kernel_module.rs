@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::kernel_tree::KernelTree;
 use anyhow::ensure;
-use testkit::kernel_tree::KernelTree;
 
 /// The folder that holds everything.
 #[must_use]
@@ -35,11 +35,11 @@ pub fn sources() -> anyhow::Result<tempfile::TempDir> {
 /// If it does not build without a word.
 pub fn build(kernel: &KernelTree, folder: &Path) -> anyhow::Result<Option<[PathBuf; 2]>> {
     for program in ["make", "gcc-12", "pahole"] {
-        if !testkit::has_program(program, "kernel module") {
+        if !crate::has_program(program, "kernel module") {
             return Ok(None);
         }
     }
-    let is_sparse = testkit::has_program("sparse", "types of the kernel module");
+    let is_sparse = crate::has_program("sparse", "types of the kernel module");
     let make = |folder: &Path| -> anyhow::Result<()> {
         let mut make = Command::new("make");
         make.arg("-C").arg(kernel.headers()?);
