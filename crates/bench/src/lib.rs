@@ -38,3 +38,4 @@ pub mod report;
 pub mod spread;
 pub mod stand_in;
 pub mod wake;
+pub mod zero_copy;

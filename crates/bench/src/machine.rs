@@ -6,7 +6,12 @@ use rustix::time::{ClockId, clock_gettime};
 /// Processor time that the calling thread has used.
 #[must_use]
 pub fn thread_cpu() -> Nanos {
-    let t = clock_gettime(ClockId::ThreadCPUTime);
+    cpu(ClockId::ThreadCPUTime)
+}
+
+/// What a clock of processor time shows.
+pub(crate) fn cpu(clock: ClockId) -> Nanos {
+    let t = clock_gettime(clock);
     Nanos(
         t.tv_sec
             .saturating_mul(1_000_000_000)

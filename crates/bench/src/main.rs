@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use bench::audio::command::{self as audio, AudioOptions};
 use bench::input::{self, InputOptions};
 use bench::relay_bench::{self, RelayOptions};
+use bench::zero_copy;
 use clap::Parser;
 use clock::Nanos;
 use picture::Size;
@@ -62,6 +63,12 @@ enum Task {
     StandIn {
         /// The socket.
         socket: PathBuf,
+    },
+    /// Takes frames over in a guest by each way; for the benchmarks themselves.
+    #[command(hide = true)]
+    ZeroCopyInside {
+        /// The device of the kernel module.
+        device: PathBuf,
     },
     /// Publishes frames as told; for the benchmarks themselves.
     #[command(hide = true)]
@@ -119,6 +126,7 @@ fn main() -> anyhow::Result<()> {
             );
             Ok(())
         }
+        Task::ZeroCopyInside { device } => zero_copy::inside::run(&device),
         Task::Publish { memory } => bench::publisher::run(&memory),
     }
 }

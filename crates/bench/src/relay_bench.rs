@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use crate::report::{Report, word};
-use crate::{copy, growth, machine, path, programs, wake};
+use crate::{copy, growth, machine, path, programs, wake, zero_copy};
 
 /// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -20,15 +20,18 @@ pub enum Part {
     Growth,
     /// Processor, memory and start of the programs.
     Programs,
+    /// Frames that the GPU reads in place against copied ones, in a virtual machine.
+    ZeroCopy,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Copy,
         Self::Wake,
         Self::Path,
         Self::Growth,
         Self::Programs,
+        Self::ZeroCopy,
     ];
 }
 
@@ -89,5 +92,6 @@ fn run_part(part: Part, report: &mut Report, seed: u64) -> anyhow::Result<()> {
         Part::Path => path::run(report),
         Part::Growth => growth::run(report),
         Part::Programs => programs::run(report),
+        Part::ZeroCopy => zero_copy::run(report),
     }
 }
