@@ -8,6 +8,8 @@
 //! buffers, which nobody can do anything about. With that much a packet that is as late as they ever are, at a device
 //! that has just asked for its longest period, is just in time.
 
+/// A rise goes this much further, so that the last tenths of the highest lateness do not make it creep for minutes.
+const HEADROOM_S: f64 = 1e-3;
 /// The target falls when it has been higher than needed by this share of itself, for so many seconds.
 const SPARE_SHARE: f64 = 0.1;
 const SPARE_LEAST_S: f64 = 3e-3;
@@ -44,8 +46,8 @@ impl Target {
 
     /// Takes what is needed now, `dt_s` seconds after the last time.
     pub(super) fn follow(&mut self, needed_s: f64, dt_s: f64) {
-        if needed_s >= self.seconds {
-            return self.set(needed_s);
+        if needed_s > self.seconds {
+            return self.set(needed_s + HEADROOM_S);
         }
         if self.is_falling {
             self.seconds -= FALL * dt_s;
@@ -78,10 +80,13 @@ mod tests {
     #[test]
     fn it_rises_at_once_and_falls_late_and_slowly() {
         let mut target = Target::default();
+        target.set(0.02);
         assert_eq!(after(&mut target, 0.02, 1), 0.02);
-        assert_eq!(after(&mut target, 0.05, 1), 0.05);
-        assert_eq!(after(&mut target, 0.03, 59), 0.05);
-        assert!((after(&mut target, 0.03, 11) - 0.048).abs() < 1e-4);
+        let risen = 0.05 + HEADROOM_S;
+        assert_eq!(after(&mut target, 0.05, 1), risen);
+        assert_eq!(after(&mut target, 0.0509, 1), risen);
+        assert_eq!(after(&mut target, 0.03, 59), risen);
+        assert!((after(&mut target, 0.03, 11) - 0.049).abs() < 1e-4);
         assert_eq!(after(&mut target, 0.03, 200), 0.03);
         assert_eq!(target.pace(), 0.0);
     }
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn a_little_spare_is_left_alone() {
         let mut target = Target::default();
-        target.follow(0.05, 0.01);
+        target.set(0.05);
         assert_eq!(after(&mut target, 0.046, 3_600), 0.05);
     }
 }
