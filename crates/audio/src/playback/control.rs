@@ -10,12 +10,12 @@
 //!
 //!                                                     ⎧ −e / 1 s                                  while acquiring
 //! e = latency − target                        phase = ⎨
-//!                                                     ⎩ −e / 100 s − ∫ e / (200 s)², within 3 ppm    once locked
+//!                                                     ⎩ −e / 100 s − ∫ e / (200 s)², within 2 ppm    once locked
 //! ```
 //!
 //! The limit is ±0.5 %, which nobody hears as a pitch, and the ratio takes at least a second to get there. While acquiring
 //! the limit is what counts: an error of 100 ms is removed at full speed, and the last 5 ms in the time that the slew
-//! takes to come back. Once locked, the phase may not claim more than 3 millionths: what looks like an error of some
+//! takes to come back. Once locked, the phase may not claim more than 2 millionths: what looks like an error of some
 //! tenths of a millisecond is mostly the lines' own learning in their first minutes, and to follow it would be a change of
 //! pitch, if an inaudible one, that no clock has asked for. Only an error beyond 1 ms gets more.
 
@@ -33,7 +33,7 @@ const ACQUISITION_S: f64 = 1.0;
 /// Time constant of the lock.
 const LOCK_S: f64 = 100.0;
 /// What the lock may change the ratio by.
-const LOCK_CHANGE: f64 = 3e-6;
+const LOCK_CHANGE: f64 = 2e-6;
 /// Errors beyond this are pushed back in the time after it.
 const PUSH_BEYOND_S: f64 = 1e-3;
 const PUSH_S: f64 = 5.0;

@@ -246,14 +246,18 @@ impl Flow {
         }
         self.late_since = None;
         let ahead = to - lane.position() as f64;
-        if ahead > 0.0 {
+        let is_moved = if self::frames(ahead) > 0 {
             lane.reset();
             lane.jump(lane.position().saturating_add(self::frames(ahead)));
+            true
         } else {
-            self.skip(lane, -ahead);
-        }
+            self.skip(lane, -ahead)
+        };
         self.counts.resyncs += 1;
-        self.controller.restart(self.rate());
+        if is_moved {
+            // Only where the sound breaks off anyway may the pitch do so too.
+            self.controller.restart(self.rate());
+        }
         self.is_loose = false;
         self.is_backlog = false;
         self.settled_at = arrived + SETTLE;
@@ -267,8 +271,8 @@ impl Flow {
         arrived - since > LATE_LIMIT
     }
 
-    /// Has the device leave out `count` frames, or all there are.
-    fn skip<L: Lane>(&mut self, lane: &mut L, count: f64) {
+    /// Has the device leave out `count` frames, or all there are; says whether there were any.
+    fn skip<L: Lane>(&mut self, lane: &mut L, count: f64) -> bool {
         let from = lane.read_position();
         let to = from.saturating_add(frames(count)).min(lane.position());
         if to > from {
@@ -276,6 +280,7 @@ impl Flow {
             self.device.skip(from, to);
             self.drop(u32::try_from(to - from).unwrap_or(u32::MAX));
         }
+        to > from
     }
 
     fn write<L: Lane>(&mut self, lane: &mut L, input: Input<'_>, ratio: f64) {

@@ -194,3 +194,21 @@ fn a_suspended_host_begins_anew() {
         }
     }
 }
+
+#[test]
+fn packets_on_their_way_through_a_sleep_do_no_harm() {
+    for jitter_s in [0.001, 0.02, 0.04] {
+        for asleep_s in [2.5, 60.0] {
+            let mut world = converged(Plan {
+                jitter_s,
+                ..usual()
+            });
+            world.send(1);
+            world.sleep(asleep_s);
+            world.run(0.05);
+            let seen = world.run(60.0);
+            assert!(seen.bad_until_s < 0.5, "{jitter_s}, {asleep_s}: {seen:?}");
+            assert!(seen.largest_change < 0.002, "{asleep_s}: {seen:?}");
+        }
+    }
+}

@@ -322,6 +322,17 @@ impl World {
         }
     }
 
+    /// The host sleeps, and its clock has gone on when it wakes; packets on their way come then.
+    pub(super) fn sleep(&mut self, seconds: f64) {
+        self.now += seconds;
+        self.due += seconds;
+        self.last_arrival += seconds;
+        for packet in &mut self.coming {
+            packet.0 += seconds;
+        }
+        self.pause(seconds);
+    }
+
     pub(super) fn lose_device(&mut self) {
         self.playback.detach();
         self.device_due = None;
