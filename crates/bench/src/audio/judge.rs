@@ -68,6 +68,8 @@ pub struct Recovery {
     pub count: u32,
     /// Seconds that the longest took.
     pub worst_s: f64,
+    /// When it ended, in seconds of the host's clock.
+    pub worst_at_s: f64,
     /// Episodes that never ended.
     pub unended: u32,
 }
@@ -81,6 +83,8 @@ pub struct Verdict {
     pub worst_error_ms: f64,
     /// Largest error of the ratio's mean over 120 s while converged, in millionths; NaN if there were no such 120 s.
     pub ratio_error_ppm: f64,
+    /// When that was, in seconds of the host's clock.
+    pub ratio_error_at_s: f64,
     /// Largest |ratio - 1| ever.
     pub speed_change: f64,
     /// Fastest change of the ratio, a second.
@@ -190,7 +194,11 @@ impl Judge {
         self.last_ratio = Some(ratio);
         if let Some(mean) = self.ratio.add(ns(now), f64::from(frames), ratio) {
             let error = (mean / self.true_ratio - 1.0).abs() * 1e6;
-            self.verdict.ratio_error_ppm = self.verdict.ratio_error_ppm.max(error);
+            // Not the other way around: the first comparison is with NaN.
+            if !(error <= self.verdict.ratio_error_ppm) {
+                self.verdict.ratio_error_ppm = error;
+                self.verdict.ratio_error_at_s = now.as_secs_f64();
+            }
         }
     }
 
@@ -256,7 +264,10 @@ impl Judge {
         recovery.count += 1;
         if now >= episode.last_bad_ns + QUIET_NS {
             let took = (episode.last_bad_ns - episode.over_ns) / 1e9;
-            recovery.worst_s = recovery.worst_s.max(took);
+            if took > recovery.worst_s {
+                recovery.worst_s = took;
+                recovery.worst_at_s = episode.last_bad_ns / 1e9;
+            }
         } else {
             recovery.unended += 1;
         }

@@ -73,16 +73,19 @@ fn verdict_faults(verdict: &Verdict) -> Vec<String> {
             broken.push(format!("{what} {value:.3} {unit}, limit {limit} {unit}"));
         }
     };
+    let when = |what: &str, at_s: f64| format!("{what} at {at_s:.0} s");
     at_most("underruns", verdict.underruns as f64, 0.0, "");
     at_most("overruns", verdict.overruns as f64, 0.0, "");
     at_most("latency error", verdict.worst_error_ms, TOLERANCE_MS, "ms");
-    at_most("ratio error", verdict.ratio_error_ppm, RATIO_PPM, "ppm");
+    let ratio_error = when("ratio error", verdict.ratio_error_at_s);
+    at_most(&ratio_error, verdict.ratio_error_ppm, RATIO_PPM, "ppm");
     // What is computed from the ratio is rounded.
     at_most("speed change", verdict.speed_change, SPEED + 1e-9, "");
     at_most("slew", verdict.slew, SLEW + 1e-9, "per second");
     for cause in Cause::ALL {
         let recovery = verdict.recovery(cause);
-        at_most(cause.name(), recovery.worst_s, cause.limit_s(), "s");
+        let what = when(cause.name(), recovery.worst_at_s);
+        at_most(&what, recovery.worst_s, cause.limit_s(), "s");
         let what = format!("{} without end", cause.name());
         at_most(&what, f64::from(recovery.unended), 0.0, "");
     }
@@ -141,7 +144,7 @@ mod tests {
         ours.recoveries[0] = Recovery {
             count: 1,
             worst_s: 7.25,
-            unended: 0,
+            ..Recovery::default()
         };
         Row {
             name: "a scenario".to_owned(),
