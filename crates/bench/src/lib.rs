@@ -2,7 +2,8 @@
 //!
 //! The highest layer: uses everything, is used by nothing. One module per measurement; each measures one run and
 //! returns [`report::Sample`]s, and [`relay_bench`] repeats the runs and puts medians and spread into one
-//! [`report::Report`]; [`audio`] simulates instead, in virtual time, and judges. What they mean and what was measured is in `docs/performance.md`.
+//! [`report::Report`]; [`audio`] simulates instead, in virtual time, and judges. What they mean and what was measured is
+//! in `docs/performance.md`.
 //!
 //! ```
 //! use bench::report::{Report, Sample};

@@ -194,8 +194,8 @@ impl Judge {
         self.last_ratio = Some(ratio);
         if let Some(mean) = self.ratio.add(ns(now), f64::from(frames), ratio) {
             let error = (mean / self.true_ratio - 1.0).abs() * 1e6;
-            // Not the other way around: the first comparison is with NaN.
-            if !(error <= self.verdict.ratio_error_ppm) {
+            // The first one is compared with NaN.
+            if self.verdict.ratio_error_ppm.is_nan() || error > self.verdict.ratio_error_ppm {
                 self.verdict.ratio_error_ppm = error;
                 self.verdict.ratio_error_at_s = now.as_secs_f64();
             }
