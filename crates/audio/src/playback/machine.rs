@@ -44,6 +44,8 @@ pub struct Step {
 const OPENING_LIMIT: Nanos = Nanos::from_millis(1_000);
 /// Beyond the time that draining takes, for a device that has stopped to ask.
 const DRAINING_SPARE: Nanos = Nanos::from_millis(500);
+/// Looking at the time after more than this means that nothing ran meanwhile: the host slept (timing.md T9).
+const SLEPT: Nanos = Nanos::from_millis(2_000);
 /// How often the device's requests are looked at while no packet brings one here.
 const LOOK: Nanos = Nanos::from_millis(20);
 
@@ -65,6 +67,8 @@ pub struct Playback<L: Lane> {
     has_waiting: bool,
     /// When the last packet came, or the state began.
     since: Nanos,
+    /// When the time was looked at last.
+    looked: Nanos,
     /// When draining ends in any case.
     drained_by: Nanos,
     /// Underruns of lanes that were detached.
@@ -84,6 +88,7 @@ impl<L: Lane> Playback<L> {
             is_source_on: false,
             has_waiting: false,
             since: Nanos::ZERO,
+            looked: Nanos::ZERO,
             drained_by: Nanos::ZERO,
             past_underruns: 0,
         }
@@ -206,6 +211,12 @@ impl<L: Lane> Playback<L> {
         if let Some(lane) = &mut self.lane {
             self.flow.look(lane);
         }
+        if now - self.looked > SLEPT {
+            // Neither source nor device could do anything meanwhile; neither is given up for that.
+            self.since = now;
+            self.drained_by = self.drained_by.max(now + OPENING_LIMIT);
+        }
+        self.looked = now;
         match self.state {
             State::Draining => self.drain(now),
             // A source that is on but sends nothing is silent all the same.

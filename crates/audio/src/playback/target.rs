@@ -9,7 +9,11 @@
 //! that has just asked for its longest period, is just in time.
 
 /// A rise goes this much further, so that the last tenths of the highest lateness do not make it creep for minutes.
-const HEADROOM_S: f64 = 1e-3;
+const HEADROOM_S: f64 = 2e-3;
+/// Rises below this are taken at this pace, in seconds a second: the offset covers them, and the pitch stays.
+const SMALL_RISE_S: f64 = 3e-3;
+/// See [`SMALL_RISE_S`].
+const RISE: f64 = 2e-6;
 /// The target falls when it has been higher than needed by this share of itself, for so many seconds.
 const SPARE_SHARE: f64 = 0.1;
 const SPARE_LEAST_S: f64 = 3e-3;
@@ -17,7 +21,7 @@ const SPARE_AFTER_S: f64 = 60.0;
 /// It then falls by this much each second, which nobody hears as a pitch.
 const FALL: f64 = 200e-6;
 
-/// Follows what is needed: up at once, down late and slowly.
+/// Follows what is needed: up at once unless it is little, down late and slowly.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Target {
     seconds: f64,
@@ -46,8 +50,12 @@ impl Target {
 
     /// Takes what is needed now, `dt_s` seconds after the last time.
     pub(super) fn follow(&mut self, needed_s: f64, dt_s: f64) {
-        if needed_s > self.seconds {
+        let lacking_s = needed_s - self.seconds;
+        if lacking_s > SMALL_RISE_S {
             return self.set(needed_s + HEADROOM_S);
+        }
+        if lacking_s > 0.0 {
+            return self.set(self.seconds + lacking_s.min(RISE * dt_s));
         }
         if self.is_falling {
             self.seconds -= FALL * dt_s;
@@ -86,9 +94,17 @@ mod tests {
         assert_eq!(after(&mut target, 0.05, 1), risen);
         assert_eq!(after(&mut target, 0.0509, 1), risen);
         assert_eq!(after(&mut target, 0.03, 59), risen);
-        assert!((after(&mut target, 0.03, 11) - 0.049).abs() < 1e-4);
+        assert!((after(&mut target, 0.03, 11) - (risen - 0.002)).abs() < 1e-4);
         assert_eq!(after(&mut target, 0.03, 200), 0.03);
         assert_eq!(target.pace(), 0.0);
+    }
+
+    #[test]
+    fn a_small_rise_is_taken_so_slowly_that_the_ratio_does_not_show_it() {
+        let mut target = Target::default();
+        target.set(0.05);
+        assert!((after(&mut target, 0.051, 100) - 0.0502).abs() < 1e-7);
+        assert_eq!(after(&mut target, 0.051, 1_000), 0.051);
     }
 
     #[test]

@@ -170,3 +170,15 @@ fn a_huge_packet_is_split_and_an_empty_one_ignored() {
     assert!(taken <= 48_000.0, "{taken}");
     assert!(world.playback.status().ratio_ppm.abs() <= 5_000.0);
 }
+
+#[test]
+fn a_sleep_is_not_taken_for_silence() {
+    let mut world = World::started(Plan::default());
+    world.run(20.0);
+    world.sleep(100.0);
+    assert_eq!(world.playback.tick(world.nanos()).order, Order::Keep);
+    assert_eq!(world.playback.state(), State::Running);
+    world.run(0.5);
+    let seen = world.run(20.0);
+    assert!(seen.worst_error_ms < 2.0, "{seen:?}");
+}

@@ -101,7 +101,7 @@ fn latency_is_as_low_as_it_can_be() {
         ..Plan::default()
     });
     let seen = world.run(60.0);
-    assert!((seen.target_ms - 57.01).abs() < 1.5, "{seen:?}");
+    assert!((seen.target_ms - 57.01).abs() < 3.5, "{seen:?}");
 }
 
 #[test]
