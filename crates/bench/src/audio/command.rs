@@ -233,12 +233,13 @@ pub fn heard(scenario: &Scenario, length: Nanos) -> Result<Heard, FormatError> {
     };
     let sound = outcome.player.plant();
     let faults = sound.faults();
-    let (phase_error, compared) = sound.phase_error();
+    let (phase_error, phase_error_at) = sound.phase_error();
     Ok(Heard {
         verdict: outcome.verdict,
         faults: faults.iter().filter(|f| !is_excused(f.at)).count(),
         all_faults: faults.len(),
         phase_error,
-        compared,
+        phase_error_at_s: phase_error_at.as_secs_f64(),
+        compared: sound.compared(),
     })
 }

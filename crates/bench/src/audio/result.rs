@@ -8,8 +8,9 @@ const RATIO_PPM: f64 = 5.0;
 const SPEED: f64 = 0.005;
 /// Fastest change of the ratio, a second: nobody hears a pitch glide so slowly.
 const SLEW: f64 = 0.01;
-/// Source frames by which the sound may lie beside the place where the positions say it is.
-const PHASE_FRAMES: f64 = 1.0;
+/// Source frames by which the sound may lie beside the place where the positions say it is: one by the resampler's
+/// rounding when it begins, the rest by its going evenly from ratio to ratio. A lost packet would be 1.4.
+const PHASE_FRAMES: f64 = 1.25;
 
 /// What the run with real sound gave.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Heard {
     pub all_faults: usize,
     /// Largest distance of the sound from its place, in source frames.
     pub phase_error: f64,
+    /// When that was, in seconds of the host's clock.
+    pub phase_error_at_s: f64,
     /// How often that was looked at.
     pub compared: u64,
 }
@@ -56,7 +59,10 @@ impl Row {
             }
             if heard.compared == 0 || heard.phase_error > PHASE_FRAMES {
                 let error = heard.phase_error;
-                broken.push(format!("sound {error:.2} frames beside its place"));
+                let at = heard.phase_error_at_s;
+                broken.push(format!(
+                    "sound {error:.2} frames beside its place at {at:.0} s"
+                ));
             }
         }
         let named = broken.into_iter();

@@ -38,15 +38,16 @@ pub struct Sound {
     bytes: Vec<u8>,
     pull: Option<Pull>,
     out: Vec<f32>,
-    /// The first channel of what was heard and not judged yet, with the time of its first frame.
+    /// The first channel of what was heard and not judged yet, with the frames at which requests begin and their times.
     piece: Vec<f32>,
-    began: Option<Nanos>,
+    requests: VecDeque<(usize, Nanos)>,
     /// Frame of the piece from which on positions go on without a skip, and its position.
     steady: (usize, u64),
     /// Where packets went: position and source frame of each one's first frame.
     places: VecDeque<(f64, f64)>,
     faults: Vec<Fault>,
     phase_error: f64,
+    phase_error_at: Nanos,
     compared: u64,
     is_judged: bool,
     making: Nanos,
@@ -72,11 +73,12 @@ impl Sound {
             pull: None,
             out: Vec::new(),
             piece: Vec::new(),
-            began: None,
+            requests: VecDeque::new(),
             steady: (0, 0),
             places: VecDeque::new(),
             faults: Vec::new(),
             phase_error: 0.0,
+            phase_error_at: Nanos::ZERO,
             compared: 0,
             is_judged: true,
             making: Nanos::ZERO,
@@ -95,11 +97,16 @@ impl Sound {
         &self.faults
     }
 
-    /// The largest distance, in source frames, of what was heard from what was to be heard there; and how often it was
-    /// compared.
+    /// The largest distance, in source frames, of what was heard from what was to be heard there; and when that was.
     #[must_use]
-    pub const fn phase_error(&self) -> (f64, u64) {
-        (self.phase_error, self.compared)
+    pub const fn phase_error(&self) -> (f64, Nanos) {
+        (self.phase_error, self.phase_error_at)
+    }
+
+    /// How often that was looked at.
+    #[must_use]
+    pub const fn compared(&self) -> u64 {
+        self.compared
     }
 
     fn frequency(&self) -> f64 {
@@ -107,25 +114,34 @@ impl Sound {
     }
 
     /// Judges the piece, and keeps its end for the next one.
-    fn judge(&mut self, at: Nanos) {
+    fn judge(&mut self) {
         let breaks = tone::breaks(&self.piece, self.frequency(), AMPLITUDE);
         if breaks.is_empty() {
             self.compare();
         }
         for found in breaks {
-            let seconds = self.format.seconds(found.at as f64);
             self.faults.push(Fault {
-                at: at + Nanos::from_secs_f64(seconds),
+                at: self.asked(found.at),
                 kind: found.kind,
             });
         }
         let kept = self.piece.len().saturating_sub(OVERLAP);
         self.piece.drain(..kept);
-        let seconds = self.format.seconds(kept as f64);
-        self.began = Some(at + Nanos::from_secs_f64(seconds));
+        let first = self.asked(kept);
+        self.requests.retain(|(from, _)| *from > kept);
+        for (from, _) in &mut self.requests {
+            *from -= kept;
+        }
+        self.requests.push_front((0, first));
         let (from, position) = self.steady;
         let passed = kept.saturating_sub(from) as u64;
         self.steady = (from.saturating_sub(kept), position + passed);
+    }
+
+    /// When the device asked for a frame of the piece.
+    fn asked(&self, frame: usize) -> Nanos {
+        let before = self.requests.iter().take_while(|(from, _)| *from <= frame);
+        before.last().map_or(Nanos::ZERO, |(_, at)| *at)
     }
 
     /// Compares the phase in the middle of the piece with what was written there.
@@ -146,7 +162,10 @@ impl Sound {
         };
         let cycles = heard - self.frequency() * source;
         let frames = (cycles - cycles.round()) / self.frequency();
-        self.phase_error = self.phase_error.max(frames.abs());
+        if frames.abs() > self.phase_error {
+            self.phase_error = frames.abs();
+            self.phase_error_at = self.asked(start);
+        }
         self.compared += 1;
     }
 
@@ -174,7 +193,7 @@ impl Plant for Sound {
         let (lane, pull) = SampleLane::new(format, capacity).expect("a resampler");
         self.pull = Some(pull);
         self.piece.clear();
-        self.began = None;
+        self.requests.clear();
         self.steady = (0, 0);
         self.places.clear();
         lane
@@ -188,14 +207,14 @@ impl Plant for Sound {
         if !self.is_judged {
             return;
         }
-        let at = *self.began.get_or_insert(request.at);
+        self.requests.push_back((self.piece.len(), request.at));
         let (from, steady) = self.steady;
         if steady + (self.piece.len() - from) as u64 != position {
             self.steady = (self.piece.len(), position);
         }
         self.piece.extend(self.out.iter().step_by(channels));
         if self.piece.len() as f64 > self.format.frames(PIECE_S) {
-            self.judge(at);
+            self.judge();
         }
     }
 
