@@ -98,7 +98,7 @@ impl Flow {
             latency_s: None,
             near_for_s: 0.0,
         };
-        flow.target.set(flow.needed_s(0.0, f64::INFINITY));
+        flow.target.begin(flow.needed_s(0.0, f64::INFINITY));
         flow
     }
 
@@ -107,7 +107,7 @@ impl Flow {
     pub(super) fn attach<L: Lane>(&mut self, lane: &mut L, max_period_frames: u32) {
         self.device = DeviceClock::new(self.format.rate_hz(), max_period_frames);
         let room_s = self.ring_s(lane);
-        self.target.set(self.needed_s(self.delay_s(lane), room_s));
+        self.target.begin(self.needed_s(self.delay_s(lane), room_s));
         self.loosen();
         let front = self.format.frames(self.target.seconds());
         lane.jump(lane.position().saturating_add(frames(front)));

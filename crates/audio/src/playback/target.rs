@@ -10,9 +10,10 @@
 
 /// A rise goes this much further, so that the last tenths of the highest lateness do not make it creep for minutes.
 const HEADROOM_S: f64 = 2e-3;
-/// Rises below this are taken at this pace, in seconds a second: the offset covers them, and the pitch stays.
-const SMALL_RISE_S: f64 = 3e-3;
-/// See [`SMALL_RISE_S`].
+/// After its first seconds the target takes rises below this at the pace below, in seconds a second: the offset covers
+/// them, and the pitch stays as it is.
+const LEARNING_S: f64 = 8.0;
+const SMALL_RISE_S: f64 = 5e-3;
 const RISE: f64 = 2e-6;
 /// The target falls when it has been higher than needed by this share of itself, for so many seconds.
 const SPARE_SHARE: f64 = 0.1;
@@ -25,6 +26,7 @@ const FALL: f64 = 200e-6;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Target {
     seconds: f64,
+    age_s: f64,
     spare_for_s: f64,
     is_falling: bool,
 }
@@ -40,22 +42,31 @@ impl Target {
         if self.is_falling { -FALL } else { 0.0 }
     }
 
-    /// Takes what is needed from now on, no matter what was.
-    pub(super) fn set(&mut self, needed_s: f64) {
+    /// Begins with what is needed as far as is known.
+    pub(super) fn begin(&mut self, needed_s: f64) {
         *self = Self {
             seconds: needed_s,
             ..Self::default()
         };
     }
 
+    fn set(&mut self, seconds: f64) {
+        self.seconds = seconds;
+        self.spare_for_s = 0.0;
+        self.is_falling = false;
+    }
+
     /// Takes what is needed now, `dt_s` seconds after the last time.
     pub(super) fn follow(&mut self, needed_s: f64, dt_s: f64) {
+        self.age_s += dt_s;
         let lacking_s = needed_s - self.seconds;
-        if lacking_s > SMALL_RISE_S {
-            return self.set(needed_s + HEADROOM_S);
-        }
         if lacking_s > 0.0 {
-            return self.set(self.seconds + lacking_s.min(RISE * dt_s));
+            let is_small = self.age_s > LEARNING_S && lacking_s < SMALL_RISE_S;
+            return self.set(if is_small {
+                self.seconds + lacking_s.min(RISE * dt_s)
+            } else {
+                needed_s + HEADROOM_S
+            });
         }
         if self.is_falling {
             self.seconds -= FALL * dt_s;
@@ -88,7 +99,7 @@ mod tests {
     #[test]
     fn it_rises_at_once_and_falls_late_and_slowly() {
         let mut target = Target::default();
-        target.set(0.02);
+        target.begin(0.02);
         assert_eq!(after(&mut target, 0.02, 1), 0.02);
         let risen = 0.05 + HEADROOM_S;
         assert_eq!(after(&mut target, 0.05, 1), risen);
@@ -102,7 +113,8 @@ mod tests {
     #[test]
     fn a_small_rise_is_taken_so_slowly_that_the_ratio_does_not_show_it() {
         let mut target = Target::default();
-        target.set(0.05);
+        target.begin(0.05);
+        after(&mut target, 0.05, 10);
         assert!((after(&mut target, 0.051, 100) - 0.0502).abs() < 1e-7);
         assert_eq!(after(&mut target, 0.051, 1_000), 0.051);
     }
@@ -110,7 +122,7 @@ mod tests {
     #[test]
     fn a_little_spare_is_left_alone() {
         let mut target = Target::default();
-        target.set(0.05);
+        target.begin(0.05);
         assert_eq!(after(&mut target, 0.046, 3_600), 0.05);
     }
 }
