@@ -10,6 +10,7 @@ pub mod hostile;
 pub mod machine_input;
 pub mod matrix;
 pub mod painted;
+pub mod sound;
 pub mod sound_guest;
 pub mod spice_clipboard;
 pub mod spice_desk;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 
 use crate::machine::Machine;
 use crate::process::Process;
+use crate::spice_server::SpiceServer;
 
 /// The path of one of our programs: in `LG_BIN_DIR`, else in the folder of the profile that the test was built with.
 ///
@@ -106,10 +107,25 @@ pub fn machine_client(machine: &Machine) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// A command for our client on a SPICE server without a machine.
+///
+/// # Errors
+/// If it is not built.
+pub fn spice_client(server: &SpiceServer) -> anyhow::Result<Command> {
+    let mut command = clean_command(&path("looking-glass-client")?);
+    command
+        .args(server.client_options())
+        .args(["app:transport=spice", "--allow-root"]);
+    Ok(command)
+}
+
 fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for name in [
         "DISPLAY",
+        "PIPEWIRE_REMOTE",
+        "PIPEWIRE_RUNTIME_DIR",
+        "PULSE_SERVER",
         "WAYLAND_DISPLAY",
         "XDG_CONFIG_HOME",
         "XDG_DATA_HOME",

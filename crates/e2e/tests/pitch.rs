@@ -1,0 +1,141 @@
+//! A tone from a machine with a clock of its own, through the real client, to real sound servers.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use e2e::sound::{Ears, Heard, LIMIT, Scene, judge};
+use testkit::sound_server::{PipeWire, PulseAudio, Recording, SINK};
+
+/// Frames a second of all that is recorded here.
+const RATE: usize = 48_000;
+/// A clock that is fast by 1.7 cents: more than the pitch may be wrong by.
+const SKEW_PPM: f64 = 1_000.0;
+/// Noise of 16 bits at half of full scale is 92 dB below it; what a moving ratio adds in a tenth of a second is more.
+const CLEAN_DB: f64 = -60.0;
+
+/// Listens to further `seconds` and returns what the client played.
+fn hear(recording: &Recording, seconds: usize) -> anyhow::Result<Vec<f32>> {
+    let from = recording.frames();
+    let is_there =
+        recording.wait_for_more(seconds * RATE, LIMIT + Duration::from_secs(seconds as u64));
+    ensure!(is_there, "the sink stands still:\n{}", recording.output());
+    Ok(recording.samples().split_off(from * 2))
+}
+
+/// What is heard is the tone at its pitch, with no gap and no click.
+fn assert_clean(heard: &Heard) {
+    assert!(heard.breaks.is_empty(), "{heard:?}");
+    assert!(
+        heard.cents.abs() < 0.1 && heard.worst_cents.abs() < 1.0,
+        "{heard:?}"
+    );
+    assert!(heard.noise_db < CLEAN_DB, "{heard:?}");
+    assert!((heard.gain - 1.0).abs() < 0.01, "{heard:?}");
+}
+
+/// The whole way of a tone, from its first packet to its last.
+fn a_tone_is_heard(ears: &dyn Ears, skew_ppm: f64, options: &[&str]) -> anyhow::Result<()> {
+    let recording = ears.listen()?;
+    let scene = Scene::start(ears, options)?;
+    let playing = scene.play(skew_ppm)?;
+    // The clocks are learned.
+    hear(&recording, 6)?;
+    let heard = judge(&hear(&recording, 10)?, skew_ppm)?;
+    println!("heard: {heard:?}\nfigures: {}", scene.figures()?);
+    assert_clean(&heard);
+    let figures = scene.figures()?;
+    let latency = figures["latency_ms"].as_f64().context("no latency")?;
+    let target = figures["target_ms"].as_f64().context("no target")?;
+    assert!(
+        (latency - target).abs() < 2.0 && target < 100.0,
+        "{figures}"
+    );
+    assert_eq!(figures["underruns"], 0, "{figures}");
+    playing.stop();
+    Ok(())
+}
+
+#[test]
+fn a_fast_machine_is_heard_at_its_pitch_on_pipewire() -> anyhow::Result<()> {
+    let Some(server) = PipeWire::start()? else {
+        return Ok(());
+    };
+    a_tone_is_heard(&server, SKEW_PPM, &[])
+}
+
+#[test]
+fn a_slow_machine_is_heard_at_its_pitch_on_pulseaudio() -> anyhow::Result<()> {
+    let Some(server) = PulseAudio::start()? else {
+        return Ok(());
+    };
+    a_tone_is_heard(&server, -SKEW_PPM, &[])
+}
+
+#[test]
+fn sound_goes_on_when_the_server_is_started_anew() -> anyhow::Result<()> {
+    let Some(mut server) = PipeWire::start()? else {
+        return Ok(());
+    };
+    let scene = Scene::start(&server, &[])?;
+    let _playing = scene.play(0.0)?;
+    let recording = server.listen()?;
+    hear(&recording, 3)?;
+    drop(recording);
+    server.restart()?;
+    let recording = server.listen()?;
+    hear(&recording, 6)?;
+    assert_clean(&judge(&hear(&recording, 3)?, 0.0)?);
+    Ok(())
+}
+
+#[test]
+fn sound_goes_on_at_another_sink_when_its_own_is_removed() -> anyhow::Result<()> {
+    let Some(server) = PipeWire::start()? else {
+        return Ok(());
+    };
+    let scene = Scene::start(&server, &[])?;
+    let _playing = scene.play(0.0)?;
+    let recording = server.listen()?;
+    hear(&recording, 3)?;
+    drop(recording);
+    server.add_sink("other-sink")?;
+    server.remove(SINK)?;
+    let recording = server.record("other-sink", 48_000, 2)?;
+    hear(&recording, 6)?;
+    assert_clean(&judge(&hear(&recording, 3)?, 0.0)?);
+    Ok(())
+}
+
+#[test]
+fn another_client_plays_what_the_dead_one_did() -> anyhow::Result<()> {
+    let Some(server) = PipeWire::start()? else {
+        return Ok(());
+    };
+    let recording = server.listen()?;
+    let mut scene = Scene::start(&server, &[])?;
+    let playing = scene.play(0.0)?;
+    hear(&recording, 3)?;
+    scene.restart_client(&server, &[])?;
+    // A server begins the stream anew for each client.
+    drop(playing);
+    let _playing = scene.play(0.0)?;
+    hear(&recording, 6)?;
+    assert_clean(&judge(&hear(&recording, 3)?, 0.0)?);
+    Ok(())
+}
+
+#[test]
+fn sound_is_whole_again_at_once_after_a_stall() -> anyhow::Result<()> {
+    let Some(server) = PipeWire::start()? else {
+        return Ok(());
+    };
+    let recording = server.listen()?;
+    let scene = Scene::start(&server, &[])?;
+    let playing = scene.play(0.0)?;
+    hear(&recording, 6)?;
+    playing.stall(1_000);
+    // A second of stall, half a second to recover, half of slack.
+    hear(&recording, 2)?;
+    assert_clean(&judge(&hear(&recording, 3)?, 0.0)?);
+    Ok(())
+}
