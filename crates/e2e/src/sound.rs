@@ -7,9 +7,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use testkit::programs;
 use testkit::sound_server::{PipeWire, PulseAudio, Recording, SINK};
-use testkit::spice_server::{
-    PLAYBACK, Playing, RECORD, ServerOptions, SoundFormat, SpiceServer, Tone,
-};
+use testkit::spice_server::{PLAYBACK, Playing, ServerOptions, SoundFormat, SpiceServer, Tone};
 use testkit::tone::{self, Break};
 
 use crate::Viewer;
@@ -62,10 +60,10 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Starts both, with further options of the client; the channels for sound are open when this returns.
+    /// Starts both, with further options of the client; the channel for its sound is open when this returns.
     ///
     /// # Errors
-    /// If the client does not open them.
+    /// If the client does not open it.
     pub fn start(ears: &dyn Ears, options: &[&str]) -> anyhow::Result<Self> {
         let machine = SpiceServer::start(ServerOptions {
             has_sound: true,
@@ -78,7 +76,7 @@ impl Scene {
     /// Kills the client and starts another.
     ///
     /// # Errors
-    /// If it does not open the channels for sound.
+    /// If it does not open the channel for sound.
     pub fn restart_client(&mut self, ears: &dyn Ears, options: &[&str]) -> anyhow::Result<()> {
         self.viewer.process.kill();
         ensure!(
@@ -94,14 +92,8 @@ impl Scene {
         command.arg("--headless").args(options);
         ears.use_for(&mut command);
         let viewer = Viewer::start(command)?;
-        for channel in [PLAYBACK, RECORD] {
-            let is_open = machine.wait_for_channel(channel, LIMIT);
-            ensure!(
-                is_open,
-                "no channel {channel}:\n{}",
-                viewer.process.output()
-            );
-        }
+        let is_open = machine.wait_for_channel(PLAYBACK, LIMIT);
+        ensure!(is_open, "no channel:\n{}", viewer.process.output());
         Ok(viewer)
     }
 
