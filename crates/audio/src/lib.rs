@@ -18,6 +18,7 @@ pub mod ring;
 pub mod sample_lane;
 pub mod service;
 pub mod ticks;
+mod urgency;
 
 pub use capture::{Capture, Push, capture};
 pub use format::{Format, FormatError};

@@ -14,6 +14,8 @@ use crate::Viewer;
 
 /// Far more than anything here should take, on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(30);
+/// Twice what the worst start takes on a quiet machine, with the ten seconds that it has to hold.
+const CONVERGE_LIMIT: Duration = Duration::from_secs(90);
 /// No whole number of periods in a packet, so that none can be lost unseen.
 const PITCH_HZ: f64 = 997.0;
 const AMPLITUDE: f64 = 0.5;
@@ -105,6 +107,17 @@ impl Scene {
         Ok(self.machine.play(tone(skew_ppm))?)
     }
 
+    /// Waits until both clocks are known and the latency holds.
+    ///
+    /// # Errors
+    /// If that does not come, or the client ends.
+    pub fn converge(&mut self) -> anyhow::Result<()> {
+        let is_converged = |figures: &Value| figures["sound"]["is_converged"] == true;
+        self.viewer
+            .wait_for("hold of the latency", CONVERGE_LIMIT, is_converged)?;
+        Ok(())
+    }
+
     /// The figures of the sound that the client wrote last.
     ///
     /// # Errors
@@ -165,16 +178,17 @@ pub fn judge(stereo: &[f32], skew_ppm: f64) -> anyhow::Result<Heard> {
         .iter()
         .map(|point| point.amplitude)
         .sum::<f64>();
+    // Each window by its own pitch: how far that is off is judged above.
+    let noise = samples.chunks_exact(WINDOW).map(|window| {
+        let (_, fit) = tone::fit_frequency(window, pitch);
+        fit.noise_db()
+    });
     Ok(Heard {
         cents: tone::cents(pitch, played),
         worst_cents: steps
             .max_by(|a, b| a.abs().total_cmp(&b.abs()))
             .unwrap_or(f64::NAN),
-        noise_db: track
-            .points
-            .iter()
-            .map(|point| point.noise_db)
-            .fold(f64::NEG_INFINITY, f64::max),
+        noise_db: noise.fold(f64::NEG_INFINITY, f64::max),
         gain: loudness / track.points.len() as f64 / AMPLITUDE,
         breaks: tone::breaks(&samples, played, AMPLITUDE),
     })

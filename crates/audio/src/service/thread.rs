@@ -15,6 +15,7 @@ use super::{Mixer, Outlet, SoundEvent, SoundSettings, SoundStatus};
 use crate::device::choice::Choice;
 use crate::device::{Backend, CaptureRequest, PlaybackRequest};
 use crate::playback::State;
+use crate::urgency::hurry;
 use crate::{Format, SampleLane, capture};
 
 /// What recording devices give is looked at this often: half a piece.
@@ -240,6 +241,7 @@ impl Runner {
     }
 
     fn run(&mut self) {
+        hurry();
         let mut actions = Vec::with_capacity(16);
         let mut deadline = None;
         loop {

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::layout;
 use super::link::{Event, Incoming, Link, LinkError, timespec};
 use crate::device::{DeviceEvent, Events};
+use crate::urgency::hurry;
 
 /// How often the server is asked for its latency.
 const LATENCY_INTERVAL: Nanos = Nanos::from_millis(250);
@@ -157,9 +158,12 @@ pub(super) fn start<W: Work>(
     };
     let thread = std::thread::Builder::new()
         .name("pulseaudio".to_owned())
-        .spawn(move || match worker.run() {
-            Ok(()) => worker.events.let_go(),
-            Err(why) => worker.events.lose(&why),
+        .spawn(move || {
+            hurry();
+            match worker.run() {
+                Ok(()) => worker.events.let_go(),
+                Err(why) => worker.events.lose(&why),
+            }
         })?;
     Ok(Handle {
         shared,
