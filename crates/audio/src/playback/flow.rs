@@ -24,7 +24,7 @@ use crate::lane::{Input, Lane};
 const PLACE_BEYOND_S: f64 = 0.2;
 /// With sound missing anyway, errors beyond this are placed: a gap that is heard already is the cheapest place.
 const PLACE_STARVED_BEYOND_S: f64 = 3e-3;
-/// After a discontinuity, errors beyond this are placed.
+/// After a discontinuity of either clock, errors beyond this are placed.
 const PLACE_BROKEN_BEYOND_S: f64 = 20e-3;
 /// For so long after a placing, packets that come too fast are a backlog and are dropped instead of played faster.
 const SETTLE: Nanos = Nanos::from_millis(500);
@@ -72,6 +72,8 @@ pub(super) struct Flow {
     counts: Counts,
     /// The next packet is placed.
     is_loose: bool,
+    /// One of the clocks has stepped: a gap was heard, or sound is missing.
+    is_broken: bool,
     /// When a backlog is no longer expected.
     settled_at: Nanos,
     is_backlog: bool,
@@ -92,6 +94,7 @@ impl Flow {
             controller: Controller::new(),
             counts: Counts::default(),
             is_loose: true,
+            is_broken: false,
             settled_at: Nanos(i64::MIN),
             is_backlog: false,
             late_since: None,
@@ -133,8 +136,13 @@ impl Flow {
     /// Learns from all requests of the device that were not seen yet.
     pub(super) fn look<L: Lane>(&mut self, lane: &mut L) {
         while let Some(tick) = lane.next_tick() {
-            // A period longer than all before needs more at once than there is; otherwise the error tells.
-            self.is_loose |= self.device.request(tick) == Request::Longer;
+            match self.device.request(tick) {
+                Request::Usual => {}
+                // Needs more at once than there is.
+                Request::Longer => self.is_loose = true,
+                // It was silent for a while, so what is far off is put right at once.
+                Request::Anew => self.is_broken = true,
+            }
         }
     }
 
@@ -152,8 +160,7 @@ impl Flow {
     ) -> Fate {
         self.counts.packets += 1;
         if !self.source.packet(arrived, time_ms) {
-            let error_s = lane.as_ref().and_then(|lane| self.error_s(*lane));
-            self.is_loose |= error_s.is_none_or(|e| e.abs() > PLACE_BROKEN_BEYOND_S);
+            self.is_broken = true;
         }
         let Some(lane) = lane else {
             self.source.advance(input.frames);
@@ -211,8 +218,10 @@ impl Flow {
             self.late_since = None;
         }
         let error_s = self.error_s(lane).unwrap_or(0.0);
+        let is_broken = std::mem::take(&mut self.is_broken);
         let is_due = self.is_loose
             || error_s.abs() > PLACE_BEYOND_S
+            || is_broken && error_s.abs() > PLACE_BROKEN_BEYOND_S
             || is_starved && error_s < -PLACE_STARVED_BEYOND_S;
         if is_due {
             return self.place(lane, arrived, frames);

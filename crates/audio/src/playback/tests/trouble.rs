@@ -63,19 +63,13 @@ fn an_offset_of_100_ms_is_gone_within_25_s() {
 }
 
 #[test]
-fn a_pause_of_the_device_is_drained_or_dropped() {
-    for (pause_s, within_s) in [
-        (0.05, 12.0),
-        (0.1, 25.0),
-        (0.3, 1.0),
-        (1.0, 1.0),
-        (1.9, 1.0),
-    ] {
+fn a_pause_of_the_device_costs_no_latency() {
+    for pause_s in [0.05, 0.1, 0.3, 1.0, 1.9] {
         let mut world = converged(usual());
         world.pause(pause_s);
         world.run(pause_s);
         let seen = world.run(60.0);
-        assert!(seen.bad_until_s < within_s, "{pause_s}: {seen:?}");
+        assert!(seen.bad_until_s < 0.5, "{pause_s}: {seen:?}");
         let seen = world.run(200.0);
         assert!(
             seen.worst_error_ms < 2.0 && seen.ratio_error_ppm < 5.0,
