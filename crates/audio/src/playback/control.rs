@@ -35,10 +35,10 @@ const LOCK_S: f64 = 100.0;
 /// What the lock may change the ratio by.
 const LOCK_CHANGE: f64 = 2e-6;
 /// Errors beyond this are pushed back in the time after it.
-const PUSH_BEYOND_S: f64 = 1e-3;
+const PUSH_BEYOND_S: f64 = 1.2e-3;
 const PUSH_S: f64 = 5.0;
 /// Errors at which acquisition begins and ends, in seconds.
-const ACQUIRE_ABOVE_S: f64 = 1.5e-3;
+const ACQUIRE_ABOVE_S: f64 = 1.8e-3;
 const LOCK_BELOW_S: f64 = 0.1e-3;
 
 /// Turns the two paces and the error of the latency into the ratio.
