@@ -34,7 +34,7 @@ const BACKLOG_S: f64 = 50e-3;
 /// Standard deviation of an edge's slope, for a raggedness and an extent of 1 and one point.
 const EDGE_SIGMA: f64 = 3.0;
 /// A slope from before a step is at least so uncertain after it.
-const MEMORY_SIGMA: f64 = 2e-6;
+const MEMORY_SIGMA: f64 = 1e-6;
 
 /// What is known about a line beforehand.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -158,10 +158,10 @@ impl SourceClock {
         }
     }
 
-    /// Moves the arrivals' line with that of the stamps, which is coarse: rather too late, since the next timely packet
-    /// tells that, than too early, which none does.
+    /// Moves the arrivals' line with that of the stamps. One stamp is at most a millisecond above their line and never
+    /// below it, so this is rather too late, which the next timely packet tells, than too early, which none would.
     fn step(&mut self, x: f64, by: f64) {
-        let to = self.arrivals.at(x) + by + STAMP_S;
+        let to = self.arrivals.at(x) + by;
         self.put(x, to);
     }
 
