@@ -26,6 +26,8 @@ const SPANS: usize = 64;
 const FIT_POINTS: usize = 6;
 /// A change is a step, and not news about the edge, from so many late events on.
 const STEP_EVENTS: u32 = 4;
+/// Events further apart than this are not one run: nothing was seen between them.
+const RUN_GAP_S: f64 = 1.0;
 /// With fewer points than this the edge is not known, and an early event is news about it. Unless it is this much
 /// earlier than the first one: then what came before was a backlog, and is forgotten.
 const STEP_POINTS: usize = 16;
@@ -90,6 +92,7 @@ pub struct EarliestLine {
 #[derive(Clone, Copy, Debug)]
 struct LateRun {
     since: f64,
+    latest: f64,
     least: f64,
     events: u32,
 }
@@ -97,6 +100,7 @@ struct LateRun {
 impl LateRun {
     const NONE: Self = Self {
         since: 0.0,
+        latest: 0.0,
         least: f64::INFINITY,
         events: 0,
     };
@@ -225,10 +229,14 @@ impl EarliestLine {
             self.late = LateRun::NONE;
             return false;
         }
+        if now - self.late.latest > RUN_GAP_S {
+            self.late = LateRun::NONE;
+        }
         let run = &mut self.late;
         if run.events == 0 {
             run.since = now;
         }
+        run.latest = now;
         run.least = run.least.min(late);
         run.events += 1;
         let is_long = now - run.since >= self.settings.late_step_after_s;

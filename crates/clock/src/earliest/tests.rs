@@ -104,6 +104,21 @@ fn an_early_step_is_followed_at_once_and_a_late_one_after_a_while() {
 }
 
 #[test]
+fn late_events_before_and_after_a_sleep_are_not_one_run() {
+    let mut line = EarliestLine::new(SETTINGS);
+    for event in 0..2_000 {
+        let x = f64::from(event) * 0.01;
+        // The last two are late, sleep lies between them and the next, and those that slept on their way come then.
+        let late = match event {
+            1_996..1_998 => 0.015,
+            1_998.. => 60.0,
+            _ => 0.0,
+        };
+        assert_eq!(line.observe(x, late, 0.01), Moved::No);
+    }
+}
+
+#[test]
 fn what_is_expected_counts_until_the_events_know_better() {
     let mut line = EarliestLine::new(SETTINGS);
     line.expect(-200e-6, 20e-6);
