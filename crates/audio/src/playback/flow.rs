@@ -337,15 +337,15 @@ impl Flow {
     }
 
     fn needed_s(&self, delay_s: f64, ring_s: f64) -> f64 {
-        let jitter_s = self.allowed_jitter_s();
-        let offset_s = self.settings.latency_offset.as_secs_f64();
-        let needed_s = self.device.longest_s() + jitter_s + delay_s + offset_s;
+        let needed_s = self.device.longest_s() + self.allowance_s() + delay_s;
         needed_s.clamp(0.0, RING_SHARE * ring_s)
     }
 
-    fn allowed_jitter_s(&self) -> f64 {
+    /// For packets that are late, and for what is not measured.
+    fn allowance_s(&self) -> f64 {
+        let offset_s = self.settings.latency_offset.as_secs_f64();
         let least_s = self.settings.buffer_latency.as_secs_f64();
-        self.source.jitter_s().max(least_s)
+        (self.source.jitter_s() + offset_s).max(least_s)
     }
 
     /// Fills in what the flow knows.

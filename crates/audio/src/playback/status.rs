@@ -7,9 +7,9 @@ use clock::Nanos;
 pub struct PlaybackSettings {
     /// Device period to ask for, in frames; assumed until the device is open (`audio:periodSize`).
     pub period_frames: u32,
-    /// Arrival jitter that is allowed for even if less is measured (`audio:bufferLatency`).
+    /// Jitter and offset together are taken to be at least this (`audio:bufferLatency`).
     pub buffer_latency: Nanos,
-    /// Added to the target, against what was not measured (`audio:latencyOffset`).
+    /// Added to the measured jitter, for what is not measured (`audio:latencyOffset`).
     pub latency_offset: Nanos,
     /// How long the device stays open without sound.
     pub keep_alive: Nanos,

@@ -1,8 +1,10 @@
 //! The latency that is aimed at: as low as the device, the packets and the resampler allow.
 //!
 //! ```text
-//! target = longest device period + habitual lateness of packets + resampler's delay + latency offset
+//! target = longest device period + max(habitual lateness of packets + offset, least) + resampler's delay
 //! ```
+//!
+//! `audio:latencyOffset` is the offset, for what is not measured, and `audio:bufferLatency` the least.
 //!
 //! Measured from a packet's due time to its being played, less one longest period: the other of the device's two
 //! buffers, which nobody can do anything about. With that much a packet that is as late as they ever are, at a device

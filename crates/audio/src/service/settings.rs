@@ -12,9 +12,9 @@ use crate::playback::{PlaybackSettings, Status};
 pub struct SoundSettings {
     /// Frames of a device period to ask for (`audio:periodSize`); `None` is 10 ms.
     pub period_frames: Option<u32>,
-    /// Arrival jitter that is allowed for even if less is measured (`audio:bufferLatency`).
+    /// Jitter and offset together are taken to be at least this (`audio:bufferLatency`).
     pub buffer_latency: Nanos,
-    /// Added to the target, against what was not measured (`audio:latencyOffset`).
+    /// Added to the measured jitter, for what is not measured (`audio:latencyOffset`).
     pub latency_offset: Nanos,
     /// Whether the guest's volume and mute are followed (`audio:syncVolume`).
     pub follows_volume: bool,

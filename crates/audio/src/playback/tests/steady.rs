@@ -94,8 +94,8 @@ fn latency_is_as_low_as_it_can_be() {
         ..Plan::default()
     });
     let seen = world.run(60.0);
-    // 512 frames, 13 + 6 ms by default, the resampler.
-    assert!((seen.target_ms - 30.01).abs() < 0.5, "{seen:?}");
+    // 512 frames, 13 ms by default, the resampler.
+    assert!((seen.target_ms - 24.01).abs() < 0.5, "{seen:?}");
     let mut world = World::started(Plan {
         jitter_s: 0.04,
         ..Plan::default()

@@ -16,7 +16,7 @@ pub(super) static AUDIO: [OptionSpec; 8] = [
         "audio",
         "bufferLatency",
         13,
-        "Lateness of packets to allow for even if less is measured (ms)",
+        "Least time to allow for late packets, however early they come (ms)",
     )
     .values("held to 0 to 500")
     .since(Since::B6)
@@ -25,7 +25,7 @@ pub(super) static AUDIO: [OptionSpec; 8] = [
         "audio",
         "latencyOffset",
         6,
-        "Added to the least latency (ms)",
+        "Time to allow on top of the measured lateness of packets (ms)",
     )
     .values("held to 0 to 500")
     .since(Since::Head)
