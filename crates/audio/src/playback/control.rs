@@ -17,7 +17,8 @@
 //! the limit is what counts: an error of 100 ms is removed at full speed, and the last 5 ms in the time that the slew
 //! takes to come back. Once locked, the phase may not claim more than 1 millionth: what looks like an error of some
 //! tenths of a millisecond is mostly the lines' own learning in their first minutes, and to follow it would be a change of
-//! pitch, if an inaudible one, that no clock has asked for. Only an error beyond 1.2 ms gets more.
+//! pitch, if an inaudible one, that no clock has asked for. What an error has beyond 1.2 ms is pushed back within 5 s, and
+//! beyond 1.8 ms the loop acquires anew; 2 ms are what may be seen from outside (timing.md 10).
 
 use clock::{Pi, PiSettings, Slew};
 
