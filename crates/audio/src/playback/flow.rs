@@ -193,7 +193,8 @@ impl Flow {
         }
         let dt_s = self.format.seconds(f64::from(input.frames));
         let needed_s = self.needed_s(self.delay_s(lane), self.ring_s(lane));
-        self.target.follow(needed_s, dt_s);
+        let offset_s = self.settings.latency_offset.as_secs_f64();
+        self.target.follow(needed_s, offset_s, dt_s);
         if !self.place_if_due(lane, arrived, input.frames) {
             self.drop(input.frames);
             return Fate::Played;

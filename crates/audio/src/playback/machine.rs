@@ -220,7 +220,9 @@ impl<L: Lane> Playback<L> {
         match self.state {
             State::Draining => self.drain(now),
             // A source that is on but sends nothing is silent all the same.
-            State::Running | State::KeepAlive if now - self.since >= self.settings.keep_alive => {
+            State::Opening | State::Running | State::KeepAlive
+                if now - self.since >= self.settings.keep_alive =>
+            {
                 self.state = State::Stopped;
                 self.flow.rest();
             }

@@ -12,8 +12,8 @@
 
 /// A rise goes this much further, so that the last tenths of the highest lateness do not make it creep for minutes.
 const HEADROOM_S: f64 = 2e-3;
-/// After its first seconds the target takes rises below this at the pace below, in seconds a second: the offset covers
-/// them, and the pitch stays as it is.
+/// After its first seconds the target takes rises below this, if the offset covers them, at the pace below, in seconds a
+/// second: the pitch stays as it is.
 const LEARNING_S: f64 = 8.0;
 const SMALL_RISE_S: f64 = 5e-3;
 const RISE: f64 = 2e-6;
@@ -58,12 +58,12 @@ impl Target {
         self.is_falling = false;
     }
 
-    /// Takes what is needed now, `dt_s` seconds after the last time.
-    pub(super) fn follow(&mut self, needed_s: f64, dt_s: f64) {
+    /// Takes what is needed now, `dt_s` seconds after the last time; `offset_s` of it are for what is not measured.
+    pub(super) fn follow(&mut self, needed_s: f64, offset_s: f64, dt_s: f64) {
         self.age_s += dt_s;
         let lacking_s = needed_s - self.seconds;
         if lacking_s > 0.0 {
-            let is_small = self.age_s > LEARNING_S && lacking_s < SMALL_RISE_S;
+            let is_small = self.age_s > LEARNING_S && lacking_s < SMALL_RISE_S.min(offset_s);
             return self.set(if is_small {
                 self.seconds + lacking_s.min(RISE * dt_s)
             } else {
@@ -93,7 +93,7 @@ mod tests {
 
     fn after(target: &mut Target, needed_s: f64, seconds: u32) -> f64 {
         for _ in 0..seconds * 100 {
-            target.follow(needed_s, 0.01);
+            target.follow(needed_s, 0.006, 0.01);
         }
         target.seconds()
     }
@@ -126,5 +126,16 @@ mod tests {
         let mut target = Target::default();
         target.begin(0.05);
         assert_eq!(after(&mut target, 0.046, 3_600), 0.05);
+    }
+
+    #[test]
+    fn a_little_rise_that_no_offset_covers_is_taken_at_once() {
+        let mut target = Target::default();
+        target.begin(0.05);
+        after(&mut target, 0.05, 20);
+        target.follow(0.052, 0.006, 0.01);
+        assert!((target.seconds() - 0.05).abs() < 1e-6);
+        target.follow(0.052, 0.0, 0.01);
+        assert_eq!(target.seconds(), 0.052 + HEADROOM_S);
     }
 }

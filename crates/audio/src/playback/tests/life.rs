@@ -153,6 +153,17 @@ fn a_source_that_falls_silent_without_a_stop_closes_the_device_and_comes_back() 
 }
 
 #[test]
+fn a_source_that_starts_and_sends_nothing_does_not_keep_the_device() {
+    let mut world = World::started(Plan::default());
+    world.stall(100.0);
+    world.run(40.0);
+    assert_eq!(world.playback.state(), State::Stopped);
+    assert!(world.playback.lane().is_none());
+    world.run(61.0);
+    assert_eq!(world.playback.state(), State::Running);
+}
+
+#[test]
 fn a_huge_packet_is_split_and_an_empty_one_ignored() {
     let mut world = World::started(Plan::default());
     world.run(1.0);
