@@ -32,12 +32,13 @@ pub(crate) fn sample(frame: usize, channel: usize) -> f32 {
     if channel == 0 { number } else { -number / 2.0 }
 }
 
-/// The number of the frame that has these two samples; `None` for silence.
+/// The number of the frame that has these two samples; `None` for silence, also of one channel alone: a server links them
+/// one after the other.
 ///
 /// # Panics
 /// If it is neither.
 pub(crate) fn number(left: f32, right: f32) -> Option<usize> {
-    if left == 0.0 && right == 0.0 {
+    if left == 0.0 || right == 0.0 {
         return None;
     }
     let frame = (left * NUMBERS) as usize;
