@@ -12,6 +12,17 @@ use crate::program::{Sampling, Stage};
 /// Rows of a picture that are looked at to tell whether it is the right one, and pixels of each.
 const CHECKED: (u32, u32) = (4, 256);
 
+/// What a look at some pixels says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They are the right ones, and not all the same.
+    Right,
+    /// They are the right ones, but all alike or none, so that a wrong picture could have looked like it.
+    Unclear,
+    /// They are others.
+    Wrong,
+}
+
 /// How the stored bytes of a layout become texels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Storage {
@@ -120,9 +131,19 @@ struct Current {
     shown: Shown,
 }
 
+/// What an import replaces, until it is known to have worked.
+struct Before {
+    current: Option<Current>,
+    pending: Damage,
+    is_new: bool,
+}
+
 /// The guest's picture on the GPU.
 pub(crate) struct Desktop {
     current: Option<Current>,
+    before: Option<Before>,
+    /// An import was given up half-way: nobody knows what the texture holds.
+    is_torn: bool,
     conversion: Option<Conversion>,
     /// What changed since the last drawing.
     pending: Damage,
@@ -143,6 +164,8 @@ impl Desktop {
         let dimmed = "#define DIMMED\n";
         Ok(Self {
             current: None,
+            before: None,
+            is_torn: false,
             conversion: None,
             pending: Damage::NONE,
             is_new: false,
@@ -169,8 +192,8 @@ impl Desktop {
         self.is_new = true;
     }
 
-    /// What really has to be copied of a frame: everything if the picture there is has another layout, unless a new
-    /// picture was announced.
+    /// What really has to be copied of a frame: everything if the picture there is has another layout or may be spoilt,
+    /// unless a new picture was announced.
     pub(crate) fn needed(
         &self,
         layout: &FrameLayout,
@@ -185,7 +208,7 @@ impl Desktop {
             let max = gl.max_texture;
             return Err(RenderError::TooLarge { width, height, max }.into());
         }
-        if self.layout() != Some(layout) && !self.is_new {
+        if (self.layout() != Some(layout) || self.is_torn) && !self.is_new {
             return Ok(Damage::FULL);
         }
         Ok(widened(layout, damage))
@@ -204,6 +227,7 @@ impl Desktop {
             self.prepare_conversion(gl, layout, StoredKind::Own(storage.format))?;
         }
         self.prepare(gl, layout, !storage.is_direct())?;
+        self.settle(gl, true);
         let Some(current) = &self.current else {
             return Ok(());
         };
@@ -221,11 +245,12 @@ impl Desktop {
             gl.check("converting pixels")?;
         }
         self.pending.merge(damage);
+        self.is_torn = false;
         Ok(())
     }
 
     /// Takes over an image of the guest's memory; `damage` is what [`Desktop::needed`] said. The memory is read by the
-    /// time that the GPU has done all that was asked for.
+    /// time that the GPU has done all that was asked for; then [`Desktop::accept`] or [`Desktop::reject`] follows.
     pub(crate) fn take_over_imported(
         &mut self,
         gl: &Gl,
@@ -262,54 +287,94 @@ impl Desktop {
         } else if let Some(conversion) = &mut self.conversion {
             conversion.run(gl, &Stored::Imported(image), &current.shown, changed);
         }
-        gl.check("copying an imported picture")?;
-        self.pending.merge(damage);
-        Ok(())
+        gl.check("copying an imported picture")
+            .map_err(UploadError::from)
     }
 
-    /// Looks at a few pixels of the first damaged rectangle; tells whether they are those in the memory, give or take
-    /// a rounding.
-    pub(crate) fn agrees_with(
+    /// The import that was begun is in the texture.
+    pub(crate) fn accept(&mut self, gl: &Gl, damage: &Damage) {
+        self.pending.merge(damage);
+        self.is_torn = false;
+        self.settle(gl, true);
+    }
+
+    /// The import that was begun may or may not get into the texture: the picture before it stays, and what it may
+    /// have spoilt of that is copied anew with the next one.
+    pub(crate) fn reject(&mut self, gl: &Gl) {
+        self.is_torn = true;
+        self.settle(gl, false);
+    }
+
+    /// Frees the textures that were replaced, or goes back to them.
+    fn settle(&mut self, gl: &Gl, is_good: bool) {
+        let Some(before) = self.before.take() else {
+            return;
+        };
+        let unused = if is_good {
+            before.current
+        } else {
+            self.pending = before.pending;
+            self.is_new = before.is_new;
+            std::mem::replace(&mut self.current, before.current)
+        };
+        if let Some(unused) = unused {
+            unused.shown.free(gl);
+            if let Some(stored) = unused.stored {
+                gl.delete_texture(stored);
+            }
+        }
+    }
+
+    /// Looks at some pixels of the first damaged rectangle; tells whether they are those in the memory, give or take
+    /// a rounding, and how many bytes of it were read.
+    pub(crate) fn compare(
         &self,
         gl: &Gl,
         layout: &FrameLayout,
         damage: &Damage,
         pixels: SharedSlice<'_>,
-    ) -> Result<bool, UploadError> {
+    ) -> Result<(Verdict, u64), UploadError> {
         let first = damage.rects_in(rows_there(layout)).next();
         let (Some(current), Some(rect)) = (&self.current, first) else {
-            return Ok(true);
+            return Ok((Verdict::Unclear, 0));
         };
         let converter = Converter::new(layout.format, layout.transfer);
         let pixel_bytes = layout.format.bytes_per_pixel() as usize;
-        let (rows, width) = (CHECKED.0.min(rect.height), CHECKED.1.min(rect.width));
-        let mut shown = vec![0; width as usize * 4];
-        let mut stored = vec![0; width as usize * pixel_bytes];
-        for row in 0..rows {
-            // Spread from the first row to the last.
-            let y = rect.y + (rect.height - 1) * row / (rows - 1).max(1);
+        let mut shown = vec![0; rect.width as usize * 4];
+        let mut stored = vec![0; pixel_bytes];
+        let (mut looked_at, mut is_telling) = (0, false);
+        let mut first = None;
+        for row in spread(rect.height, CHECKED.0) {
+            let y = rect.y + row;
             gl.read_from(Some(current.shown.framebuffer));
-            gl.read_part([rect.x, y], Size::new(width, 1), &mut shown)?;
-            let start = y as usize * layout.pitch_bytes as usize + rect.x as usize * pixel_bytes;
-            pixels.copy_to(start, &mut stored)?;
+            gl.read_part([rect.x, y], Size::new(rect.width, 1), &mut shown)?;
+            let start = y as usize * layout.pitch_bytes as usize;
             let (shown, _) = shown.as_chunks::<4>();
-            for (&[r, g, b, _], stored) in shown.iter().zip(stored.chunks_exact(pixel_bytes)) {
+            for column in spread(rect.width, CHECKED.1) {
+                let Some(&[r, g, b, _]) = shown.get(column as usize) else {
+                    continue;
+                };
+                let x = rect.x as usize + column as usize;
+                pixels.copy_to(start + x * pixel_bytes, &mut stored)?;
+                looked_at += pixel_bytes as u64;
                 let got = match current.shown.texture.format() {
                     // Turned round only when it is sampled.
                     TexelFormat::Bgra8Swizzled => [r, g, b],
                     _ => [b, g, r],
                 };
-                let want = converter.bgr(stored).unwrap_or_default();
-                if got
-                    .iter()
-                    .zip(want)
-                    .any(|(got, want)| got.abs_diff(want) > 1)
-                {
-                    return Ok(false);
+                let want = converter.bgr(&stored).unwrap_or_default();
+                let differs = |from: [u8; 3]| from.iter().zip(want).any(|(a, b)| a.abs_diff(b) > 1);
+                if differs(got) {
+                    return Ok((Verdict::Wrong, looked_at));
                 }
+                is_telling |= differs(*first.get_or_insert(want));
             }
         }
-        Ok(true)
+        let verdict = match is_telling {
+            true => Verdict::Right,
+            false => Verdict::Unclear,
+        };
+        Ok((verdict, looked_at))
     }
 
     /// Makes the program that converts pixels, unless it is there.
@@ -373,14 +438,12 @@ impl Desktop {
             stored,
             shown,
         };
-        if let Some(old) = self.current.replace(new) {
-            old.shown.free(gl);
-            if let Some(stored) = old.stored {
-                gl.delete_texture(stored);
-            }
-        }
-        self.pending = Damage::FULL;
-        self.is_new = false;
+        self.settle(gl, true);
+        self.before = Some(Before {
+            current: self.current.replace(new),
+            pending: std::mem::replace(&mut self.pending, Damage::FULL),
+            is_new: std::mem::replace(&mut self.is_new, false),
+        });
         Ok(())
     }
 
@@ -425,6 +488,14 @@ impl Desktop {
         let rects = rects.iter().map(BufferRectExt::numbers);
         stage.draw(gl, placement.buffer, rects);
     }
+}
+
+/// At most `most` of `count` places, from the first to the last.
+fn spread(count: u32, most: u32) -> impl Iterator<Item = u32> {
+    let taken = most.min(count);
+    let last = u64::from(count.saturating_sub(1));
+    let steps = u64::from(taken.saturating_sub(1)).max(1);
+    (0..taken).map(move |step| u32::try_from(last * u64::from(step) / steps).unwrap_or(0))
 }
 
 /// The damaged rectangles in an array, and how many they are.
@@ -493,6 +564,15 @@ mod tests {
             assert_eq!(first * format.bytes(), 48);
             assert!(last * format.bytes() >= 54 && last <= storage.size.width);
         }
+    }
+
+    #[test]
+    fn compared_places_reach_from_one_end_to_the_other() {
+        assert_eq!(spread(0, 4).count(), 0);
+        assert_eq!(spread(1, 4).collect::<Vec<_>>(), [0]);
+        assert_eq!(spread(3, 4).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(spread(1000, 4).collect::<Vec<_>>(), [0, 333, 666, 999]);
+        assert_eq!(spread(u32::MAX, 256).last(), Some(u32::MAX - 1));
     }
 
     #[test]

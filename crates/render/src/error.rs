@@ -104,6 +104,9 @@ pub enum UploadError {
     /// The host stopped writing half-way.
     #[error("the frame was not completed")]
     Stalled(#[source] Stalled),
+    /// The GPU did not read the frame in time, so it was given back unread.
+    #[error("the GPU did not read the frame in time")]
+    GpuLate,
     /// The frame's bytes are not where its layout says.
     #[error("the frame leaves its memory")]
     Access(#[source] AccessError),

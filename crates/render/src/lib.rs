@@ -22,9 +22,9 @@
 //!
 //! # How a frame gets to the GPU
 //! Where the memory has DMA-BUFs ([`GlesRenderer::set_dma_bufs`]) and the driver takes them, the GPU reads frames in
-//! place and copies what changed into the renderer's own texture; no byte of a pixel is touched by the CPU. Everywhere
-//! else the bytes are copied once, into buffers of the driver or into private memory. [`GlesRenderer::uploads`] tells
-//! which it is, and why.
+//! place and copies what changed into the renderer's own texture. No frame's pixels are copied by the CPU; of the first
+//! picture of each layout it compares some with what the GPU has made of them. Everywhere else the bytes are copied
+//! once, into buffers of the driver or into private memory. [`GlesRenderer::uploads`] tells which it is, and why.
 //!
 //! # How a picture is drawn
 //! Frames of 8-bit colours go into a texture as they are; the others are converted to such a texture, the changed
@@ -35,7 +35,7 @@
 //! # Threads and clocks
 //! A renderer belongs to the thread that made it, and makes its context current in each call. It blocks in
 //! [`GlesRenderer::upload`] as long as the stream does, and up to a second for a GPU that is behind by a whole ring of
-//! buffers, or two for one that is to read a frame in place; in [`GlesRenderer::present`] as long as the display
+//! buffers, or half of one for one that is to read a frame in place; in [`GlesRenderer::present`] as long as the display
 //! demands (`egl:vsync`). No clock is read, except once to compare upload paths.
 //!
 //! # Sources

@@ -141,6 +141,7 @@ impl GlesRenderer {
                 copied_frames: 0,
                 copied_bytes: 0,
                 imports: 0,
+                checked_bytes: 0,
             },
             context,
             gl,
@@ -177,6 +178,7 @@ impl GlesRenderer {
         Uploads {
             not_imported: self.import.reason().map(str::to_owned),
             imports: self.import.imports(),
+            checked_bytes: self.import.checked_bytes(),
             ..self.uploads.clone()
         }
     }
@@ -236,6 +238,8 @@ impl GlesRenderer {
             self.uploads.imported_frames += 1;
             return Ok(());
         }
+        // More than before, if an import has spoilt the picture.
+        let damage = desktop.needed(layout, &damage, gl)?;
         if self.must_import {
             let reason = self.import.reason().unwrap_or("it is not in the memory");
             return Err(UploadError::NotImported {

@@ -170,19 +170,26 @@ impl Gl {
     }
 
     /// Waits until the GPU has done all that was asked for, at most `patience_ns`; tells whether it has.
+    ///
+    /// A driver that makes no fence is an error: `glFinish` instead would wait without a bound.
     pub(crate) fn wait_for_gpu(&self, patience_ns: i32) -> Result<bool, RenderError> {
         // SAFETY: the context is current.
         let fence = unsafe { self.raw.fence_sync(glow::SYNC_GPU_COMMANDS_COMPLETE, 0) };
-        let Ok(fence) = fence else {
-            self.finish();
-            return self.check("waiting for the GPU").map(|()| true);
-        };
+        let fence = fence.map_err(|error| RenderError::Missing {
+            what: format!("fences ({error})"),
+        })?;
         let flags = glow::SYNC_FLUSH_COMMANDS_BIT;
         // SAFETY: a fence of this context, not yet deleted.
         let state = unsafe { self.raw.client_wait_sync(fence, flags, patience_ns) };
         // SAFETY: as above; nobody else has it.
         unsafe { self.raw.delete_sync(fence) };
         self.check("waiting for the GPU")?;
-        Ok(state == glow::ALREADY_SIGNALED || state == glow::CONDITION_SATISFIED)
+        match state {
+            glow::ALREADY_SIGNALED | glow::CONDITION_SATISFIED => Ok(true),
+            glow::TIMEOUT_EXPIRED => Ok(false),
+            _ => Err(RenderError::Missing {
+                what: "fences that can be waited for".to_owned(),
+            }),
+        }
     }
 }

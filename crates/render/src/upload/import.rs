@@ -11,9 +11,13 @@
 //! - A guest that keeps writing can spoil the picture it sends, and nothing else: the texture is ours.
 //! - A frame that stalls leaves the picture as it was, as on the other rungs.
 //!
+//! - So does a GPU that is too busy to read a frame: it is given back before the host would evict us. What of its copy may
+//!   still get into the texture is copied anew with the next frame.
+//!
 //! Whether a driver can do this is only known when it has: the extensions are looked at first, then each layout is
-//! tried, and of its first picture a few pixels are compared. A layout that fails is copied from then on, and after a
-//! few of them everything is until the next session.
+//! tried, and its first picture that is not all of one colour is compared at some pixels. A layout that fails is copied from
+//! then on, and after a few of them everything is until the next session. What may pass, such as a want of
+//! memory or a busy GPU, has frames copied for a while only.
 //!
 //! Imports are kept for as long as the session and the layout stay the same ([`Ladder`], `kvmfr.md` 8, H11). Only a
 //! range that a [`PixelStream`] hands out is exported, and that is the pixels of a frame that the reader has checked.
@@ -28,18 +32,26 @@ use ivshmem::{CpuAccess, DmaBufs, PixelStream, Stalled};
 use picture::{Damage, FrameLayout, transfer};
 
 use crate::context::Context;
-use crate::desktop::Desktop;
+use crate::conversion::ImportedTexels;
+use crate::desktop::{Desktop, Verdict};
 use crate::error::{RenderError, UploadError};
-use crate::gl::Gl;
+use crate::gl::{Gl, ImportedTexture};
 use crate::options::RenderOptions;
 
 use driver::{Closer, Driver, Maker};
 use ladder::{Found, Ladder};
 use source::ImageSource;
 
-/// Longest wait for the GPU to have read a frame, in nanoseconds. A GPU that other programs keep busy, or a driver without
-/// one on a busy machine, has been seen to take more than half a second now and then, and copying would not be faster.
-const GPU_PATIENCE_NS: i32 = 2_000_000_000;
+/// Longest wait for the GPU to have read a frame, in nanoseconds. The host evicts a client that keeps a message for a second
+/// (`kvmfr.md` 5.2), and part of that may have gone by while the host was writing.
+const GPU_PATIENCE_NS: i32 = 500_000_000;
+
+/// So many frames in a row that the GPU did not read in time, and frames are copied for a while.
+const MAX_LATE: u32 = 3;
+
+/// Lines for the log at once, and frames after which there may be one more.
+const LOG_BURST: u32 = 8;
+const LOG_INTERVAL: u32 = 600;
 
 /// The rung: what the driver can do, and what is imported.
 pub(crate) struct Import {
@@ -47,29 +59,34 @@ pub(crate) struct Import {
     ladder: Ladder<driver::Imported>,
     /// The last frame of the memory was imported.
     is_taken: bool,
+    lateness: Lateness,
+    checked_bytes: u64,
     /// What was logged last: why frames are copied, or nothing if they are not.
     logged: Option<String>,
+    ration: Ration,
 }
 
 impl Import {
     /// Looks at what the driver has; nothing is imported before there is a memory.
     pub(crate) fn new(gl: &Gl, context: &Context, options: &RenderOptions) -> Self {
         let driver = Driver::new(gl, context, options.external_imports);
-        Self {
-            driver: driver.map_err(|missing| format!("the driver lacks {missing}")),
-            ladder: Ladder::new(),
-            is_taken: false,
-            logged: None,
-        }
+        Self::with(driver.map_err(|missing| format!("the driver lacks {missing}")))
     }
 
     /// A rung that is never taken.
     pub(crate) fn off(reason: &str) -> Self {
+        Self::with(Err(reason.to_owned()))
+    }
+
+    fn with(driver: Result<Driver, String>) -> Self {
         Self {
-            driver: Err(reason.to_owned()),
+            driver,
             ladder: Ladder::new(),
             is_taken: false,
+            lateness: Lateness::default(),
+            checked_bytes: 0,
             logged: None,
+            ration: Ration::default(),
         }
     }
 
@@ -82,6 +99,7 @@ impl Import {
             (Err(_), _) => {}
         }
         self.ladder.begin(buffers);
+        self.lateness = Lateness::default();
         self.is_taken = false;
     }
 
@@ -99,6 +117,11 @@ impl Import {
         self.ladder.imports()
     }
 
+    /// How many bytes of pictures the CPU read to compare them.
+    pub(crate) const fn checked_bytes(&self) -> u64 {
+        self.checked_bytes
+    }
+
     /// Takes a frame over; false if it has to be copied.
     pub(crate) fn take_over(
         &mut self,
@@ -112,9 +135,10 @@ impl Import {
             Ok(Some(taken)) => taken,
             Ok(None) => return Ok(false),
             Err(Failure::Frame(error)) => return Err(error),
-            Err(Failure::Rung(reason)) => {
-                if let Ok(driver) = &self.driver {
-                    self.ladder.fail(&mut Maker { gl, driver }, layout, reason);
+            Err(Failure::Late) if !self.lateness.is_too_much() => return Err(UploadError::GpuLate),
+            Err(failure) => {
+                if let (Ok(driver), Some(fault)) = (&self.driver, failure.fault()) {
+                    self.ladder.fail(&mut Maker { gl, driver }, layout, fault);
                 }
                 false
             }
@@ -144,56 +168,194 @@ impl Import {
             Found::Refused => return Ok(Some(false)),
             Found::Foreign => return Ok(None),
         };
-        wait_for(layout, damage, stream)?;
+        let mut wait = |patience_ns| gl.wait_for_gpu(patience_ns);
+        let mut pass = Pass {
+            gl,
+            desktop,
+            layout,
+            damage,
+            lateness: &mut self.lateness,
+            wait: &mut wait,
+        };
+        pass.begin(stream)?;
         // The writer is a CPU: where caches or bounce buffers lie between, its driver is told to look anew.
         if let Err(error) = entry.buffer.access_by_cpu(CpuAccess::Write) {
             tracing::trace!(%error, "preparing a DMA-BUF");
         }
         maker.refresh(&entry.image);
-        let (texture, texels) = (entry.image.texture(), entry.source.texels);
-        desktop.take_over_imported(gl, texture, texels, layout, damage)?;
-        if !gl.wait_for_gpu(GPU_PATIENCE_NS)? {
-            return Err(Failure::Rung("the GPU did not read it in time".to_owned()));
-        }
+        pass.copy(entry.image.texture(), entry.source.texels)?;
         if !entry.is_checked {
             let pixels = stream.pixels();
-            if !desktop.agrees_with(gl, layout, damage, pixels)? {
-                return Err(Failure::Rung("the driver garbles it".to_owned()));
+            let (verdict, looked_at) = desktop.compare(gl, layout, damage, pixels)?;
+            self.checked_bytes += looked_at;
+            match verdict {
+                Verdict::Right => self.ladder.checked(),
+                Verdict::Unclear => {}
+                Verdict::Wrong => {
+                    // Earlier pictures of which nothing could be said may be wrong as well.
+                    desktop.reject(gl);
+                    return Err("the driver garbles it".to_owned().into());
+                }
             }
-            self.ladder.checked();
         }
+        self.ladder.taken();
         Ok(Some(true))
     }
 
-    /// Says which rung is taken, whenever that changes.
+    /// Says which rung is taken when that changes, as often as the ration allows.
     fn log(&mut self) {
+        let is_allowed = self.ration.frame();
         let reason = self.reason().unwrap_or_default();
         if self.logged.as_deref() == Some(reason) {
             return;
         }
-        if self.is_taken {
-            let from = self.ladder.buffers_from();
-            tracing::info!(from, "the GPU reads frames in place");
-        } else {
-            tracing::info!(reason, "frames are copied");
+        let reason = reason.to_owned();
+        let from = self.ladder.buffers_from();
+        match (is_allowed, self.is_taken) {
+            (true, true) => tracing::info!(from, "the GPU reads frames in place"),
+            (true, false) => tracing::info!(reason, "frames are copied"),
+            (false, _) => tracing::trace!(reason, "another way for frames"),
         }
-        self.logged = Some(reason.to_owned());
+        if is_allowed {
+            self.ration.spend();
+        }
+        self.logged = Some(reason);
     }
+}
+
+/// How many lines may be logged; a guest that changes its layout with each frame would fill the log.
+struct Ration {
+    left: u32,
+    frames: u32,
+}
+
+impl Default for Ration {
+    fn default() -> Self {
+        let (left, frames) = (LOG_BURST, 0);
+        Self { left, frames }
+    }
+}
+
+impl Ration {
+    /// Counts a frame; tells whether something may be logged.
+    fn frame(&mut self) -> bool {
+        self.frames += 1;
+        if self.frames >= LOG_INTERVAL {
+            self.frames = 0;
+            self.left = (self.left + 1).min(LOG_BURST);
+        }
+        self.left > 0
+    }
+
+    const fn spend(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+}
+
+/// How many frames in a row the GPU did not read in time.
+#[derive(Default)]
+struct Lateness(u32);
+
+impl Lateness {
+    const fn is_too_much(&self) -> bool {
+        self.0 >= MAX_LATE
+    }
+}
+
+/// A frame on its way from an import into the picture.
+struct Pass<'a> {
+    gl: &'a Gl,
+    desktop: &'a mut Desktop,
+    layout: &'a FrameLayout,
+    damage: &'a Damage,
+    lateness: &'a mut Lateness,
+    /// Waits for the GPU, so many nanoseconds at most; tells whether it has done everything.
+    wait: &'a mut dyn FnMut(i32) -> Result<bool, RenderError>,
+}
+
+impl Pass<'_> {
+    /// Waits for the host, and for a GPU that is behind.
+    fn begin(&mut self, stream: &mut dyn PixelStream) -> Result<(), Failure> {
+        wait_for(self.layout, self.damage, stream)?;
+        // With nothing asked for yet, so that nothing of this frame can get into the picture if it takes too long, and
+        // a GPU that hangs does not get more and more to do.
+        match self.lateness.0 {
+            0 => Ok(()),
+            _ => self.wait(GPU_PATIENCE_NS / 2),
+        }
+    }
+
+    /// Lets the GPU copy the damage, and waits until it has: from then on the frame may be given back.
+    fn copy(&mut self, image: &ImportedTexture, texels: ImportedTexels) -> Result<(), Failure> {
+        let (gl, layout, damage) = (self.gl, self.layout, self.damage);
+        let patience_ns = match self.lateness.0 {
+            0 => GPU_PATIENCE_NS,
+            _ => GPU_PATIENCE_NS / 2,
+        };
+        let asked = self
+            .desktop
+            .take_over_imported(gl, image, texels, layout, damage);
+        let done = asked
+            .map_err(Failure::from)
+            .and_then(|()| self.wait(patience_ns));
+        match &done {
+            Ok(()) => {
+                self.desktop.accept(gl, damage);
+                self.lateness.0 = 0;
+            }
+            Err(_) => self.desktop.reject(gl),
+        }
+        done
+    }
+
+    fn wait(&mut self, patience_ns: i32) -> Result<(), Failure> {
+        if (self.wait)(patience_ns)? {
+            return Ok(());
+        }
+        self.lateness.0 = self.lateness.0.saturating_add(1);
+        Err(Failure::Late)
+    }
+}
+
+/// What is wrong with importing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Frames of this layout can never be imported, which is known without trying.
+    Layout(String),
+    /// It was tried, and there is no reason why it should work another time.
+    Lasting(String),
+    /// It may work later.
+    Passing(String),
 }
 
 /// Why a frame was not imported.
 enum Failure {
     /// The frame is at fault, or nothing can be drawn any more.
     Frame(UploadError),
+    /// The GPU did not read it in time.
+    Late,
     /// It is this rung's fault: the next one may do better.
-    Rung(String),
+    Rung(Fault),
+}
+
+impl Failure {
+    /// Why the next rung is taken.
+    fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Frame(_) => None,
+            Self::Late => Some(Fault::Passing(format!(
+                "the GPU did not read {MAX_LATE} frames in time"
+            ))),
+            Self::Rung(fault) => Some(fault),
+        }
+    }
 }
 
 impl From<UploadError> for Failure {
     fn from(error: UploadError) -> Self {
         match error {
             UploadError::Render(error) => error.into(),
-            UploadError::Layout { reason } => Self::Rung(reason),
+            UploadError::Layout { reason } => Self::Rung(Fault::Layout(reason)),
             error => Self::Frame(error),
         }
     }
@@ -205,7 +367,9 @@ impl From<RenderError> for Failure {
             RenderError::ContextLost | RenderError::DisplayLost | RenderError::TooLarge { .. } => {
                 Self::Frame(error.into())
             }
-            error => Self::Rung(error.to_string()),
+            // GL_OUT_OF_MEMORY.
+            RenderError::Gl { code: 0x0505, .. } => Self::Rung(Fault::Passing(error.to_string())),
+            error => error.to_string().into(),
         }
     }
 }
@@ -218,7 +382,7 @@ impl From<Stalled> for Failure {
 
 impl From<String> for Failure {
     fn from(reason: String) -> Self {
-        Self::Rung(reason)
+        Self::Rung(Fault::Lasting(reason))
     }
 }
 

@@ -30,7 +30,7 @@ pub enum UploadPath {
     Staging,
     /// Into a ring of buffers of the driver that stay mapped (GL_EXT_buffer_storage).
     Persistent,
-    /// Not at all by the CPU: the GPU reads the memory as a DMA-BUF (EGL_EXT_image_dma_buf_import).
+    /// Not by a copy of the CPU: the GPU reads the memory as a DMA-BUF (EGL_EXT_image_dma_buf_import).
     Import,
 }
 
@@ -57,8 +57,10 @@ pub struct Uploads {
     pub imported_frames: u64,
     /// Frames that were copied.
     pub copied_frames: u64,
-    /// Bytes of pixels that the CPU copied out of the shared memory.
+    /// Bytes of frames that the CPU copied out of the shared memory.
     pub copied_bytes: u64,
+    /// Bytes of pixels that the CPU read to compare the first picture of each imported layout at some places.
+    pub checked_bytes: u64,
     /// Images that were made of parts of the memory.
     pub imports: u64,
 }

@@ -4,11 +4,12 @@ use std::os::fd::AsFd as _;
 
 use ivshmem::DmaBuf;
 
-use super::Failure;
 use super::ladder::{CloseImages, MakeImages};
 use super::source::ImageSource;
+use super::{Failure, Fault};
 use crate::context::Context;
 use crate::context::image::{Image, ImageCalls, Linear, Plane};
+use crate::error::RenderError;
 use crate::gl::{Gl, ImageTarget, ImportedTexture, TargetCall};
 
 /// What the driver has for images.
@@ -110,15 +111,12 @@ impl MakeImages for Maker<'_> {
         let named = images.has_modifiers().then(|| images.create(&plane, true));
         let image = match named {
             Some(Ok(image)) => image,
-            _ => images.create(&plane, false).map_err(|error| {
-                let (width, height) = (source.size.width, source.size.height);
-                format!(
-                    "{error} ({width}x{height} texels, {} bytes a row)",
-                    source.pitch_bytes
-                )
-            })?,
+            _ => {
+                let image = images.create(&plane, false);
+                image.map_err(|error| refusal(error, source))?
+            }
         };
-        let mut failed = Failure::Rung("the driver has no kind of texture for it".to_owned());
+        let mut failed = Failure::from("the driver has no kind of texture for it".to_owned());
         for target in self.driver.targets(source.fourcc) {
             match self.gl.imported(&self.driver.target, &image, target) {
                 Ok(texture) => return Ok(Imported { image, texture }),
@@ -128,4 +126,18 @@ impl MakeImages for Maker<'_> {
         images.destroy(image);
         Err(failed)
     }
+}
+
+/// Why the driver made no image.
+fn refusal(error: RenderError, source: &ImageSource) -> Failure {
+    if matches!(error, RenderError::ContextLost) {
+        return error.into();
+    }
+    let (width, height) = (source.size.width, source.size.height);
+    let pitch_bytes = source.pitch_bytes;
+    let text = format!("{error} ({width}x{height} texels, {pitch_bytes} bytes a row)");
+    Failure::Rung(match text.contains("EGL_BAD_ALLOC") {
+        true => Fault::Passing(text),
+        false => Fault::Lasting(text),
+    })
 }

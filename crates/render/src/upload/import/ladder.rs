@@ -1,16 +1,27 @@
 //! Which frames are imported and which are not, apart from how.
 
-use ivshmem::{AccessError, DmaBuf, DmaBufs, SharedSlice};
+use ivshmem::{AccessError, DmaBuf, DmaBufError, DmaBufs, SharedSlice};
 use picture::FrameLayout;
+use rustix::io::Errno;
 
-use super::Failure;
 use super::source::ImageSource;
+use super::{Failure, Fault};
 
 /// Most images at a time. Hosts have two frame blocks; one more for each in case that they move.
 const MAX_IMAGES: usize = 4;
 
-/// So many failures in one session, whatever the layouts, and nothing is tried any more until the next.
+/// So many layouts that were tried in one session and failed for good, and nothing is tried any more until the next.
 const MAX_FAILURES: u32 = 6;
+
+/// What is said then.
+const GIVEN_UP: &str =
+    "importing has failed with too many layouts, so it is not tried any more in this session";
+
+/// Most layouts whose failure is remembered.
+const MAX_REFUSED: usize = 16;
+
+/// Frames that are copied after a failure that may pass: the first time, and at most. It doubles with each.
+const PAUSES: (u32, u32) = (60, 7680);
 
 /// Closes images; the driver, or a test.
 pub(super) trait CloseImages {
@@ -54,9 +65,18 @@ pub(super) struct Ladder<I> {
     /// All of one layout; the one that was used last is at the end.
     entries: Vec<Entry<I>>,
     layout: Option<FrameLayout>,
-    /// The layout that failed last, and how.
-    refused: Option<(FrameLayout, String)>,
+    /// Layouts that failed for good, and how.
+    refused: Vec<(FrameLayout, String)>,
+    /// Why the last frame that was not imported was not.
+    told: Option<String>,
+    /// How many of them were tried.
     failures: u32,
+    /// Frames that are still to be copied before it is tried again.
+    pause: u32,
+    /// How many that will be after the next failure that may pass.
+    next_pause: u32,
+    /// Frames that were imported since the last one.
+    good: u32,
     is_checked: bool,
     imports: u64,
 }
@@ -67,8 +87,12 @@ impl<I> Ladder<I> {
             buffers: Err("no memory to import from was named".to_owned()),
             entries: Vec::with_capacity(MAX_IMAGES + 1),
             layout: None,
-            refused: None,
+            refused: Vec::new(),
+            told: None,
             failures: 0,
+            pause: 0,
+            next_pause: PAUSES.0,
+            good: 0,
             is_checked: false,
             imports: 0,
         }
@@ -77,8 +101,10 @@ impl<I> Ladder<I> {
     /// Begins a session; everything must be closed.
     pub(super) fn begin(&mut self, buffers: Result<DmaBufs, String>) {
         self.buffers = buffers;
-        self.refused = None;
+        self.refused.clear();
+        self.told = None;
         self.failures = 0;
+        (self.pause, self.next_pause, self.good) = (0, PAUSES.0, 0);
     }
 
     /// Closes all images.
@@ -90,9 +116,9 @@ impl<I> Ladder<I> {
 
     /// Why frames are copied, or were the last time.
     pub(super) fn reason(&self) -> Option<&str> {
-        match (&self.buffers, &self.refused) {
-            (Err(reason), _) | (_, Some((_, reason))) => Some(reason),
-            _ => None,
+        match &self.buffers {
+            Err(reason) => Some(reason),
+            Ok(_) => self.told.as_deref(),
         }
     }
 
@@ -121,8 +147,20 @@ impl<I> Ladder<I> {
         let Some(range) = buffers.range_of(pixels) else {
             return Ok(Found::Foreign);
         };
-        let is_refused = |(refused, _): &(FrameLayout, String)| refused == layout;
-        if self.failures >= MAX_FAILURES || self.refused.as_ref().is_some_and(is_refused) {
+        if self.pause > 0 {
+            self.pause -= 1;
+            return Ok(Found::Refused);
+        }
+        let refused = self.refused.iter().find(|(refused, _)| refused == layout);
+        let why = match refused {
+            _ if self.failures >= MAX_FAILURES => Some(GIVEN_UP),
+            Some((_, reason)) => Some(reason.as_str()),
+            None => None,
+        };
+        if let Some(why) = why {
+            if self.told.as_deref() != Some(why) {
+                self.told = Some(why.to_owned());
+            }
             return Ok(Found::Refused);
         }
         let needed = usize::try_from(layout.data_bytes()).unwrap_or(usize::MAX);
@@ -148,8 +186,9 @@ impl<I> Ladder<I> {
                 self.entries.push(entry);
             }
             None => {
-                let source = source(layout)?;
-                let buffer = buffers.create(offset..offset + needed).map_err(chain)?;
+                let source =
+                    source(layout).map_err(|reason| Failure::Rung(Fault::Layout(reason)))?;
+                let buffer = buffers.create(offset..offset + needed).map_err(refusal)?;
                 let image = maker.make(&buffer, &source)?;
                 self.imports += 1;
                 if self.entries.len() >= MAX_IMAGES {
@@ -175,16 +214,45 @@ impl<I> Ladder<I> {
             .for_each(|entry| entry.is_checked = true);
     }
 
-    /// Remembers that a layout cannot be imported, and closes everything.
+    /// A frame was imported.
+    pub(super) fn taken(&mut self) {
+        self.good = self.good.saturating_add(1);
+        if self.good >= self.next_pause {
+            // What had passed has not come back for as long.
+            self.next_pause = PAUSES.0;
+        }
+    }
+
+    /// Remembers that a layout cannot be imported, or nothing can for a while, and closes everything.
     pub(super) fn fail(
         &mut self,
         closer: &mut impl CloseImages<Image = I>,
         layout: &FrameLayout,
-        reason: String,
+        fault: Fault,
     ) {
         self.close(closer);
-        self.failures = self.failures.saturating_add(1);
-        self.refused = Some((*layout, reason));
+        let reason = match fault {
+            Fault::Passing(reason) => {
+                self.pause = self.next_pause;
+                self.next_pause = self.next_pause.saturating_mul(2).min(PAUSES.1);
+                self.good = 0;
+                self.told = Some(format!("{reason}; it is tried again later"));
+                return;
+            }
+            Fault::Lasting(reason) => {
+                self.failures = self.failures.saturating_add(1);
+                reason
+            }
+            Fault::Layout(reason) => reason,
+        };
+        if self.refused.len() >= MAX_REFUSED {
+            self.refused.remove(0);
+        }
+        self.told = Some(match self.failures {
+            MAX_FAILURES.. => GIVEN_UP.to_owned(),
+            _ => reason.clone(),
+        });
+        self.refused.push((*layout, reason));
     }
 }
 
@@ -192,6 +260,28 @@ fn close_all<I>(entries: &mut Vec<Entry<I>>, closer: &mut impl CloseImages<Image
     entries
         .drain(..)
         .for_each(|entry| closer.close(entry.image));
+}
+
+/// Why there is no DMA-BUF.
+fn refusal(error: DmaBufError) -> Failure {
+    let may_pass = matches!(
+        error,
+        DmaBufError::System {
+            source: Errno::NOMEM
+                | Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOBUFS
+                | Errno::AGAIN
+                | Errno::BUSY
+                | Errno::INTR,
+            ..
+        }
+    );
+    let text = chain(error);
+    Failure::Rung(match may_pass {
+        true => Fault::Passing(text),
+        false => Fault::Lasting(text),
+    })
 }
 
 /// An error and its causes in one line.

@@ -103,9 +103,10 @@ fn imports_are_converted_as_the_software_renderer_does() {
                 .take_over_imported(&gl, &image, source.texels, &layout, &all)
                 .unwrap();
             assert!(gl.wait_for_gpu(GPU_PATIENCE_NS).unwrap());
+            desktop.accept(&gl, &all);
             let what = format!("{format:?} {transfer:?} {is_readable}");
             let agrees = |damage: &Damage, pixels: SharedSlice<'_>| {
-                desktop.agrees_with(&gl, &layout, damage, pixels).unwrap()
+                desktop.compare(&gl, &layout, damage, pixels).unwrap().0 == Verdict::Right
             };
             // The check looks at rows of the first rectangle only: so at each row by itself.
             for y in 0..FRAME.height {
@@ -151,12 +152,12 @@ fn only_damage_is_taken_from_an_import() {
         desktop
             .take_over_imported(&gl, &image, source.texels, &layout, &damage)
             .unwrap();
+        desktop.accept(&gl, &damage);
     }
     let agrees = |damage: &Damage, bytes: &[u8]| {
         let memory = memory(bytes);
-        desktop
-            .agrees_with(&gl, &layout, damage, memory.as_slice())
-            .unwrap()
+        let verdict = desktop.compare(&gl, &layout, damage, memory.as_slice());
+        verdict.unwrap().0 == Verdict::Right
     };
     assert!(agrees(&part, &new));
     for rect in [
@@ -242,4 +243,174 @@ fn all_of_the_damage_is_waited_for_and_nothing_below_it() {
     );
     host.written = 0;
     assert_eq!(wait_for(&layout, &Damage::NONE, &mut host), Ok(()));
+}
+
+/// A picture of ours in place of an import, and what it is taken over into.
+struct Stage {
+    gl: Gl,
+    _context: Context,
+    desktop: Desktop,
+    layout: FrameLayout,
+    memory: SharedMemory,
+    lateness: Lateness,
+}
+
+impl Stage {
+    fn new() -> Option<Self> {
+        let (context, gl) = context()?;
+        Some(Self {
+            desktop: Desktop::new(&gl).unwrap(),
+            gl,
+            _context: context,
+            layout: layout(PixelFormat::Rgba8, Transfer::Srgb),
+            memory: SharedMemory::create("stage", 1 << 16).unwrap(),
+            lateness: Lateness::default(),
+        })
+    }
+
+    /// Takes a frame over with a GPU that answers like this; returns the waits it was asked for as well.
+    fn pass(
+        &mut self,
+        bytes: &[u8],
+        damage: &Damage,
+        answers: &[bool],
+    ) -> (Result<(), Failure>, Vec<i32>) {
+        self.memory.as_slice().copy_from(0, bytes).unwrap();
+        let source = ImageSource::of(&self.layout, self.gl.has_bgra, self.gl.max_texture).unwrap();
+        let texture = texels(&self.gl, &source, bytes);
+        let framebuffer = self.gl.framebuffer(&texture).unwrap();
+        let image = ImportedTexture::stand_in(&texture, Some(framebuffer));
+        let mut host = Host {
+            memory: &self.memory,
+            written: bytes.len(),
+            asked: 0,
+        };
+        let damage = self.desktop.needed(&self.layout, damage, &self.gl).unwrap();
+        let mut waits = Vec::new();
+        let mut answers = answers.iter();
+        let mut wait = |patience_ns| {
+            waits.push(patience_ns);
+            Ok(*answers.next().expect("asked too often"))
+        };
+        let mut pass = Pass {
+            gl: &self.gl,
+            desktop: &mut self.desktop,
+            layout: &self.layout,
+            damage: &damage,
+            lateness: &mut self.lateness,
+            wait: &mut wait,
+        };
+        let done = pass
+            .begin(&mut host)
+            .and_then(|()| pass.copy(&image, source.texels));
+        assert!(host.asked > 0, "the host was not waited for");
+        (done, waits)
+    }
+
+    fn verdict(&self, bytes: &[u8], damage: &Damage) -> Verdict {
+        self.memory.as_slice().copy_from(0, bytes).unwrap();
+        let pixels = self.memory.as_slice();
+        let compared = self.desktop.compare(&self.gl, &self.layout, damage, pixels);
+        compared.unwrap().0
+    }
+}
+
+#[test]
+fn a_frame_is_given_back_when_the_gpu_has_read_it() {
+    let Some(mut stage) = Stage::new() else {
+        return;
+    };
+    let bytes = noise(stage.layout.data_bytes(), 1);
+    let (done, waits) = stage.pass(&bytes, &Damage::FULL, &[true]);
+    assert!(done.is_ok());
+    assert_eq!(waits, [GPU_PATIENCE_NS], "within half a second");
+    assert_eq!(stage.verdict(&bytes, &Damage::FULL), Verdict::Right);
+    assert!(stage.desktop.take_damage().is_full());
+}
+
+#[test]
+fn a_gpu_that_is_late_leaves_the_picture_before() {
+    let Some(mut stage) = Stage::new() else {
+        return;
+    };
+    let usual = stage.layout;
+    let (old, new) = (noise(usual.data_bytes(), 1), noise(usual.data_bytes(), 2));
+    // The first one of all.
+    let (done, _) = stage.pass(&old, &Damage::FULL, &[false]);
+    assert!(matches!(done, Err(Failure::Late)));
+    assert!(stage.desktop.layout().is_none());
+    assert!(stage.pass(&old, &Damage::FULL, &[true, true]).0.is_ok());
+    assert!(stage.desktop.take_damage().is_full());
+    // Another layout.
+    stage.layout.rotation = picture::Rotation::Deg180;
+    assert!(stage.pass(&new, &Damage::FULL, &[false]).0.is_err());
+    assert_eq!(stage.desktop.layout(), Some(&usual));
+    assert!(stage.desktop.take_damage().is_none());
+    stage.layout = usual;
+    assert_eq!(stage.verdict(&old, &Damage::FULL), Verdict::Right);
+    // Now that it is known to be behind it gets nothing to do before it has caught up.
+    let (done, waits) = stage.pass(&new, &Damage::FULL, &[false]);
+    assert!(matches!(done, Err(Failure::Late)));
+    assert_eq!(waits, [GPU_PATIENCE_NS / 2]);
+    assert_eq!(stage.verdict(&old, &Damage::FULL), Verdict::Right);
+    assert!(stage.desktop.take_damage().is_none());
+    // Whatever came of the copy, the next frame that is taken over is copied as a whole.
+    let mut part = Damage::NONE;
+    part.add(FrameRect::new(1, 1, 2, 2));
+    let (done, waits) = stage.pass(&new, &part, &[true, true]);
+    assert!(done.is_ok());
+    assert_eq!(waits, [GPU_PATIENCE_NS / 2; 2], "together half a second");
+    assert_eq!(stage.verdict(&new, &Damage::FULL), Verdict::Right);
+    let needed = stage.desktop.needed(&usual, &part, &stage.gl).unwrap();
+    assert!(!needed.is_full());
+}
+
+#[test]
+fn the_next_rung_is_taken_when_the_gpu_is_late_again_and_again() {
+    let Some(mut stage) = Stage::new() else {
+        return;
+    };
+    let bytes = noise(stage.layout.data_bytes(), 1);
+    for round in 1..MAX_LATE {
+        assert!(stage.pass(&bytes, &Damage::FULL, &[false]).0.is_err());
+        assert!(!stage.lateness.is_too_much(), "{round}");
+    }
+    assert!(stage.pass(&bytes, &Damage::FULL, &[true, true]).0.is_ok());
+    let mut last = Ok(());
+    for _ in 0..MAX_LATE {
+        assert!(!stage.lateness.is_too_much());
+        last = stage.pass(&bytes, &Damage::FULL, &[false]).0;
+    }
+    assert!(stage.lateness.is_too_much());
+    let fault = last.err().and_then(Failure::fault);
+    assert!(matches!(fault, Some(Fault::Passing(_))), "{fault:?}");
+}
+
+#[test]
+fn a_picture_that_is_all_alike_proves_nothing() {
+    let Some(mut stage) = Stage::new() else {
+        return;
+    };
+    let flat = vec![0x55; usize::try_from(stage.layout.data_bytes()).unwrap()];
+    assert!(stage.pass(&flat, &Damage::FULL, &[true]).0.is_ok());
+    assert_eq!(stage.verdict(&flat, &Damage::FULL), Verdict::Unclear);
+    assert_eq!(stage.verdict(&flat, &Damage::NONE), Verdict::Unclear);
+    let noise = noise(stage.layout.data_bytes(), 1);
+    assert_eq!(stage.verdict(&noise, &Damage::FULL), Verdict::Wrong);
+    assert_eq!(stage.verdict(&noise, &Damage::NONE), Verdict::Unclear);
+    assert!(stage.pass(&noise, &Damage::FULL, &[true]).0.is_ok());
+    assert_eq!(stage.verdict(&noise, &Damage::FULL), Verdict::Right);
+}
+
+#[test]
+fn a_guest_that_changes_its_layout_cannot_fill_the_log() {
+    let mut ration = Ration::default();
+    let mut lines = 0;
+    for _ in 0..10 * LOG_INTERVAL {
+        if ration.frame() {
+            ration.spend();
+            lines += 1;
+        }
+    }
+    assert!((LOG_BURST..=LOG_BURST + 10).contains(&lines), "{lines}");
 }

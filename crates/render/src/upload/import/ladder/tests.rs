@@ -54,7 +54,7 @@ impl MakeImages for Images {
             "outside of its buffer"
         );
         if let Some(error) = self.error {
-            return Err(Failure::Rung(error.to_owned()));
+            return Err(error.to_owned().into());
         }
         self.next += 1;
         self.alive.push(self.next);
@@ -76,7 +76,7 @@ enum Became {
     Image(u32),
     Refused,
     Foreign,
-    Failed(String),
+    Failed(Fault),
     Bad,
 }
 
@@ -106,8 +106,10 @@ impl Bed {
             .subslice(block * BLOCK, BLOCK)
             .unwrap();
         let found = find(&mut self.ladder, &mut self.images, pixels, layout);
-        if let Became::Failed(reason) = &found {
-            self.ladder.fail(&mut self.images, layout, reason.clone());
+        match &found {
+            Became::Failed(fault) => self.ladder.fail(&mut self.images, layout, fault.clone()),
+            Became::Image(_) => self.ladder.taken(),
+            _ => {}
         }
         found
     }
@@ -127,8 +129,8 @@ fn find(
         Ok(Found::Image(entry)) => Became::Image(entry.image),
         Ok(Found::Refused) => Became::Refused,
         Ok(Found::Foreign) => Became::Foreign,
-        Err(Failure::Rung(reason)) => Became::Failed(reason),
-        Err(Failure::Frame(_)) => Became::Bad,
+        Err(Failure::Rung(fault)) => Became::Failed(fault),
+        Err(Failure::Frame(_) | Failure::Late) => Became::Bad,
     }
 }
 
@@ -208,7 +210,7 @@ fn a_layout_that_fails_is_not_tried_again() {
         let mut bed = Bed::new(exports);
         bed.images.error = error;
         let first = bed.frame(0, &layout(30));
-        let Became::Failed(reason) = first else {
+        let Became::Failed(Fault::Lasting(reason)) = first else {
             panic!("{first:?}");
         };
         assert_eq!(bed.frame(0, &layout(30)), Became::Refused);
@@ -232,11 +234,91 @@ fn a_guest_cannot_make_us_try_for_ever() {
         bed.frame(0, &layout(10 + round % 20));
     }
     assert_eq!(bed.exported(), MAX_FAILURES as usize);
-    assert_eq!(bed.ladder.reason(), Some("no such thing"));
+    assert_eq!(bed.ladder.reason(), Some(GIVEN_UP));
     bed.images.error = None;
     assert_eq!(bed.frame(0, &layout(50)), Became::Refused);
     bed.begin();
     assert_eq!(bed.frame(0, &layout(50)), Became::Image(1));
+}
+
+#[test]
+fn a_layout_that_comes_back_is_not_counted_again() {
+    let mut bed = Bed::new(Exports::default());
+    bed.images.error = Some("no such thing");
+    for round in 0..100 {
+        bed.frame(0, &layout(10 + round % 2));
+    }
+    assert_eq!(bed.exported(), 2);
+    bed.images.error = None;
+    assert_eq!(bed.frame(0, &layout(30)), Became::Image(1));
+}
+
+#[test]
+fn layouts_that_are_known_not_to_work_do_not_stop_the_others() {
+    let mut bed = Bed::new(Exports::default());
+    for round in 0..20 {
+        // Wider than the driver's limit.
+        let wide = FrameLayout::packed(PixelFormat::Bgra8, Size::new(4097 + round, 2));
+        let became = bed.frame(0, &wide);
+        let Became::Failed(Fault::Layout(reason)) = &became else {
+            panic!("{became:?}");
+        };
+        assert_eq!(bed.ladder.reason(), Some(reason.as_str()));
+        assert_eq!(bed.frame(0, &wide), Became::Refused);
+    }
+    assert_eq!(bed.exported(), 0);
+    assert_eq!(bed.frame(0, &layout(30)), Became::Image(1));
+}
+
+#[test]
+fn what_may_pass_is_tried_again_after_a_growing_delay() {
+    for error in [Errno::NOMEM, Errno::MFILE, Errno::NFILE] {
+        let mut bed = Bed::new(Exports {
+            error: Some(error),
+            ..Exports::default()
+        });
+        for round in 0..10 {
+            let became = bed.frame(0, &layout(30));
+            assert!(
+                matches!(became, Became::Failed(Fault::Passing(_))),
+                "{became:?}"
+            );
+            assert!(
+                bed.ladder
+                    .reason()
+                    .is_some_and(|said| said.contains("later"))
+            );
+            let delay = (PAUSES.0 << round).min(PAUSES.1);
+            for _ in 0..delay {
+                assert_eq!(bed.frame(0, &layout(30)), Became::Refused, "{round}");
+            }
+            assert_eq!(bed.exported(), round + 1);
+        }
+        bed.exports.error = None;
+        bed.begin();
+        assert_eq!(bed.frame(0, &layout(30)), Became::Image(1));
+    }
+}
+
+#[test]
+fn a_delay_is_short_again_when_it_has_worked_for_long() {
+    let mut bed = Bed::new(Exports::default());
+    let late = || Fault::Passing("late".to_owned());
+    let waits = |bed: &mut Bed| {
+        bed.ladder.fail(&mut bed.images, &layout(30), late());
+        assert!(bed.images.alive.is_empty());
+        let mut frames = 0;
+        while bed.frame(0, &layout(30)) == Became::Refused {
+            frames += 1;
+        }
+        frames
+    };
+    assert_eq!(waits(&mut bed), 60);
+    assert_eq!(waits(&mut bed), 120);
+    for _ in 0..240 {
+        bed.frame(0, &layout(30));
+    }
+    assert_eq!(waits(&mut bed), 60);
 }
 
 #[test]
