@@ -114,6 +114,7 @@ impl Stats {
             "not_imported": uploads.and_then(|uploads| uploads.not_imported.as_deref()),
             "frames_imported": uploads.map(|uploads| uploads.imported_frames),
             "bytes_copied": uploads.map(|uploads| uploads.copied_bytes),
+            "bytes_checked": uploads.map(|uploads| uploads.checked_bytes),
             "upload_p50_ms": ms(&self.upload_time, 50.0),
             "draw_p50_ms": ms(&self.draw_time, 50.0),
             "draw_p99_ms": ms(&self.draw_time, 99.0),

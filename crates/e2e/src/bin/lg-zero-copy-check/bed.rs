@@ -99,7 +99,11 @@ impl<'a> Bed<'a> {
         let len = usize::try_from(layout.data_bytes()).unwrap_or(usize::MAX);
         let pixels = self.memory.as_slice().subslice(BLOCKS[block], len)?;
         let mut pixels = Pixels { pixels, written };
-        self.renderer.upload(layout, damage, &mut pixels)
+        // A driver without a GPU may be late on a busy machine; a client would wait for the next frame.
+        match self.renderer.upload(layout, damage, &mut pixels) {
+            Err(UploadError::GpuLate) => self.renderer.upload(layout, damage, &mut pixels),
+            result => result,
+        }
     }
 
     /// What a window of the frame's size shows.
