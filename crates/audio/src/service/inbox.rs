@@ -27,8 +27,8 @@ const MAX_NEWS: usize = 64;
 pub(super) enum Letter<N> {
     /// A device says something.
     News(N),
-    /// The guest's mixers, playback and record.
-    Mixers(Mixer, Mixer),
+    /// The guest's mixers, playback and record; `None` as long as the guest has said nothing of one.
+    Mixers(Option<Mixer>, Option<Mixer>),
     /// The guest records, with the number of the recording; or no longer.
     Recording(Option<(u32, Format)>),
     /// The recording that may hear the microphone.
@@ -73,7 +73,7 @@ struct Mail<N> {
     format: Option<Format>,
     spare: Vec<Vec<u8>>,
     dropped: u64,
-    mixers: (Mixer, Mixer),
+    mixers: (Option<Mixer>, Option<Mixer>),
     are_mixers_new: bool,
     recordings: u32,
     recording: Option<Option<(u32, Format)>>,
@@ -153,10 +153,18 @@ impl<N> Inbox<N> {
         });
     }
 
-    /// The guest's mixers are changed so.
-    pub(super) fn set_mixers(&self, set: impl FnOnce(&mut Mixer, &mut Mixer)) {
+    /// The guest's mixer for what it plays is changed so.
+    pub(super) fn set_playback_mixer(&self, set: impl FnOnce(&mut Mixer)) {
         self.change(|mail| {
-            set(&mut mail.mixers.0, &mut mail.mixers.1);
+            set(mail.mixers.0.get_or_insert_default());
+            mail.are_mixers_new = true;
+        });
+    }
+
+    /// The guest's mixer for what it records is changed so.
+    pub(super) fn set_record_mixer(&self, set: impl FnOnce(&mut Mixer)) {
+        self.change(|mail| {
+            set(mail.mixers.1.get_or_insert_default());
             mail.are_mixers_new = true;
         });
     }
@@ -284,17 +292,18 @@ impl<N> Mail<N> {
     }
 
     fn pop(&mut self) -> Option<Letter<N>> {
-        if let Some(news) = self.news.pop_front() {
-            return Some(Letter::News(news));
-        }
-        if std::mem::take(&mut self.are_mixers_new) {
-            return Some(Letter::Mixers(self.mixers.0, self.mixers.1));
-        }
+        // Who may hear the microphone comes before all else, so that nothing holds up its closing.
         if let Some(recording) = self.recording.take() {
             return Some(Letter::Recording(recording));
         }
         if let Some(consent) = self.consent.take() {
             return Some(Letter::Consent(consent));
+        }
+        if let Some(news) = self.news.pop_front() {
+            return Some(Letter::News(news));
+        }
+        if std::mem::take(&mut self.are_mixers_new) {
+            return Some(Letter::Mixers(self.mixers.0, self.mixers.1));
         }
         let letter = self.playback.pop_front()?;
         if let Letter::Packet { samples, .. } = &letter {
@@ -421,8 +430,7 @@ mod tests {
     fn of_what_is_a_state_only_the_latest_is_told() {
         let inbox = Inbox::default();
         for round in 0..10_000_u32 {
-            inbox.set_mixers(|playback, _| playback.set_levels(&[round as u16]));
-            inbox.set_mixers(|_, record| record.set_muted(true));
+            inbox.set_playback_mixer(|playback| playback.set_levels(&[round as u16]));
             let number = inbox.record_started(STEREO);
             assert_eq!(number, round + 1);
             inbox.record_stopped();
@@ -431,16 +439,12 @@ mod tests {
         }
         let letters = all(&inbox);
         assert_eq!(letters.len(), MAX_NEWS + 3);
-        let (mut playback, mut record) = (Mixer::default(), Mixer::default());
+        let mut playback = Mixer::default();
         playback.set_levels(&[9_999]);
-        record.set_muted(true);
-        let expected = [
-            Letter::News(9_999),
-            Letter::Mixers(playback, record),
-            Letter::Recording(None),
-            Letter::Consent(Some(10_000)),
-        ];
-        assert_eq!(letters[MAX_NEWS - 1..], expected);
+        let first = [Letter::Recording(None), Letter::Consent(Some(10_000))];
+        assert_eq!(letters[..2], first, "the microphone's come before the rest");
+        let last = [Letter::News(9_999), Letter::Mixers(Some(playback), None)];
+        assert_eq!(letters[MAX_NEWS + 1..], last);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //!  SPICE thread ──(copies of packets, stamped)──► thread `audio` ──(ring)──► device's callback
 //!       ▲                                          │        ▲                       │
-//!       └──(10 ms of the microphone)── outlet ◄────┘        └───────(ticks)─────────┘
+//!       └──(pieces of the microphone)─ outlet ◄────┘        └───────(ticks)─────────┘
 //!                                                  │ ▲
 //!                              threads `audio-out` and `audio-in`: open, close, volume: all that may block
 //! ```
@@ -19,6 +19,7 @@ mod life;
 mod mixer;
 mod model;
 mod pieces;
+mod publish;
 mod settings;
 mod thread;
 mod trace;

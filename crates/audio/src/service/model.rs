@@ -83,7 +83,8 @@ pub(super) struct Core<L: Lane> {
     /// The recording that the device which is opened or open is for.
     capturing: Option<(u64, u32)>,
     microphone: Microphone,
-    mixers: (Mixer, Mixer),
+    /// The guest's volume, if it is followed and the guest has told one.
+    mixers: (Option<Mixer>, Option<Mixer>),
 }
 
 impl<L: Lane> Core<L> {
@@ -115,8 +116,8 @@ impl<L: Lane> Core<L> {
             Letter::News(news) => self.news(news, now, actions),
             Letter::Mixers(playback, record) => {
                 if self.settings.follows_volume {
-                    self.mixers = (playback, record);
-                    self.set_volumes(actions);
+                    let before = std::mem::replace(&mut self.mixers, (playback, record));
+                    self.set_volumes(before, actions);
                 }
             }
             Letter::Recording(recording) => self.recording = recording,
@@ -196,7 +197,7 @@ impl<L: Lane> Core<L> {
                         tracing::info!("sound: playing on {}", opened.description);
                     }
                     self.out_device = Some(opened);
-                    actions.push(Action::PlaybackVolume(self.mixers.0));
+                    actions.extend(self.mixers.0.map(Action::PlaybackVolume));
                 }
             }
             News::Playback(number, Err(why)) | News::PlaybackLost(number, why) => {
@@ -210,10 +211,10 @@ impl<L: Lane> Core<L> {
                 if self.inward.opened(number, now)
                     && let Some((_, recording)) = self.capturing
                 {
-                    actions.push(Action::CaptureVolume(self.mixers.1));
+                    actions.extend(self.mixers.1.map(Action::CaptureVolume));
                     self.next_capture_look = opened.is_stand_in.then(|| now + LOOK_FOR_SERVER);
                     let microphone = if opened.is_stand_in {
-                        let why = "no sound server runs; the guest hears silence".to_owned();
+                        let why = "no sound server gives one; the guest hears silence".to_owned();
                         Microphone::Failed { recording, why }
                     } else {
                         tracing::info!("sound: the microphone is open: {}", opened.description);
@@ -235,12 +236,14 @@ impl<L: Lane> Core<L> {
         }
     }
 
-    fn set_volumes(&self, actions: &mut Vec<Action>) {
-        if self.out_device.is_some() {
-            actions.push(Action::PlaybackVolume(self.mixers.0));
+    /// Sets the volumes that have changed of the devices that are open; one that opens is told then.
+    fn set_volumes(&self, before: (Option<Mixer>, Option<Mixer>), actions: &mut Vec<Action>) {
+        if self.out_device.is_some() && before.0 != self.mixers.0 {
+            actions.extend(self.mixers.0.map(Action::PlaybackVolume));
         }
-        if self.capturing.is_some() {
-            actions.push(Action::CaptureVolume(self.mixers.1));
+        let is_open = |(number, _)| self.inward.is_open(number);
+        if self.capturing.is_some_and(is_open) && before.1 != self.mixers.1 {
+            actions.extend(self.mixers.1.map(Action::CaptureVolume));
         }
     }
 
@@ -267,6 +270,13 @@ impl<L: Lane> Core<L> {
     }
 
     fn tick_playback(&mut self, now: Nanos, actions: &mut Vec<Action>) -> Option<Nanos> {
+        if self.next_look.is_some_and(|at| now >= at) {
+            // What nobody hears is not missed. The worker finds the server, or the same stand-in again. The stream is asked
+            // after this whether it wants a device: one that only kept the stand-in does not.
+            let description = self.out_device.take();
+            self.close_playback(now, actions);
+            self.out_device = description;
+        }
         let playback = self.playback.as_mut()?;
         let step = playback.tick(now);
         let is_wanted = match step.order {
@@ -275,12 +285,6 @@ impl<L: Lane> Core<L> {
             Order::Keep => playback.lane().is_some(),
         };
         let format = playback.format();
-        if self.next_look.is_some_and(|at| now >= at) {
-            // What nobody hears is not missed. The worker finds the server, or the same stand-in again.
-            let description = self.out_device.take();
-            self.close_playback(now, actions);
-            self.out_device = description;
-        }
         match self.outward.step(is_wanted, now) {
             Some(Deed::Open(number)) => actions.push(Action::OpenPlayback(number, format)),
             Some(Deed::Close(number)) => {

@@ -1,8 +1,8 @@
-//! The microphone's sound in pieces of about 10 ms, as the guest takes it.
+//! The microphone's sound in pieces of 10 to just under 20 ms, as the guest takes it.
 
 use crate::{Capture, Format};
 
-/// With more than this waiting, about 100 ms, the oldest is left out: the guest wants to hear now.
+/// With more than this waiting, 100 to 200 ms, the oldest is left out: the guest wants to hear now.
 const MOST_PIECES: usize = 10;
 /// What is kept then.
 const KEPT_PIECES: usize = 2;
@@ -57,8 +57,9 @@ impl Pieces {
     }
 }
 
-/// Frames of a piece: about 10 ms, and a power of two. The SPICE server (0.15.1) puts what it gets into a ring of 16 384
-/// frames, and spoils a piece that crosses the ring's end: seen with 480 frames, a click every 341 ms.
+/// Frames of a piece: the power of two that is 10 ms or the next above it. With pieces of 480 frames, recordings through
+/// libspice-server 0.15.1 broke every 341 ms, which is 16 384 frames; with powers of two they did not. That the server has a
+/// ring of so many frames and spoils a piece that crosses its end is inferred from this pattern, not read anywhere.
 pub(super) fn piece_frames(format: Format) -> usize {
     // At most 4 096.
     (format.rate_hz() / 100).next_power_of_two() as usize

@@ -84,7 +84,7 @@ pub enum Microphone {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SoundEvent<'a> {
-    /// 10 ms of the microphone.
+    /// A piece of the microphone: a power of two of frames, from 10 to just under 20 ms.
     Recorded {
         /// The recording that it is for.
         recording: u32,

@@ -9,9 +9,10 @@ use clock::{Clock as _, MonotonicClock, Nanos};
 use super::inbox::{Inbox, Letter, Waited};
 use super::model::{Action, Core, News};
 use super::pieces::Pieces;
+use super::publish::{Publishing, Seen};
 use super::trace::Trace;
 use super::worker::{Inward, MakeBackend, Outward, Report, Worker};
-use super::{Mixer, Outlet, SoundEvent, SoundSettings, SoundStatus};
+use super::{Mixer, Outlet, SoundEvent, SoundSettings, SoundStatus, publish};
 use crate::device::choice::Choice;
 use crate::device::{Backend, CaptureRequest, PlaybackRequest};
 use crate::playback::State;
@@ -20,8 +21,6 @@ use crate::{Format, SampleLane, capture};
 
 /// What recording devices give is looked at this often: half a piece.
 const CAPTURE_LOOK: Nanos = Nanos::from_millis(5);
-/// The numbers are published this often while sound is played.
-const STATUS_INTERVAL: Nanos = Nanos::from_millis(100);
 /// What the ring of a stream holds, in seconds: the longest target and the largest period, and twice that.
 const RING_SECONDS: f64 = 3.0;
 /// What the ring of a recording holds, in seconds.
@@ -127,13 +126,13 @@ impl SoundHandle {
     /// The guest's mixer for what it plays: 0 to 65 535 for each channel.
     pub fn set_volume(&self, levels: &[u16]) {
         self.inbox
-            .set_mixers(|playback, _| playback.set_levels(levels));
+            .set_playback_mixer(|mixer| mixer.set_levels(levels));
     }
 
     /// The guest mutes what it plays, or no longer.
     pub fn set_muted(&self, is_muted: bool) {
         self.inbox
-            .set_mixers(|playback, _| playback.set_muted(is_muted));
+            .set_playback_mixer(|mixer| mixer.set_muted(is_muted));
     }
 
     /// The guest records from now on. Returns the number of this recording, which [`Self::allow_microphone`] takes.
@@ -148,13 +147,14 @@ impl SoundHandle {
 
     /// The guest's mixer for what it records: 0 to 65 535 for each channel.
     pub fn set_record_volume(&self, levels: &[u16]) {
-        self.inbox.set_mixers(|_, record| record.set_levels(levels));
+        self.inbox
+            .set_record_mixer(|mixer| mixer.set_levels(levels));
     }
 
     /// The guest mutes what it records, or no longer.
     pub fn set_record_muted(&self, is_muted: bool) {
         self.inbox
-            .set_mixers(|_, record| record.set_muted(is_muted));
+            .set_record_mixer(|mixer| mixer.set_muted(is_muted));
     }
 
     /// The user lets that recording, and no other, hear the microphone; none by `None`, and none from the start.
@@ -177,14 +177,12 @@ struct Runner {
     inbox: Arc<Inbox<News>>,
     outward: Worker<Outward>,
     inward: Worker<Inward>,
-    /// The volume of the device that plays.
-    volume: Mixer,
+    /// The volume of the device that plays, if it was told.
+    volume: Option<Mixer>,
     recording: Option<Recording>,
     outlet: Outlet,
     status: Arc<Mutex<SoundStatus>>,
-    next_status: Nanos,
-    /// What was published last of what is worth another look at once.
-    published: Option<State>,
+    publishing: Publishing,
     recorded_pieces: u64,
     trace: Option<Trace>,
     /// Dropped at the end.
@@ -227,12 +225,11 @@ impl Runner {
             inbox,
             outward: Worker::new(Arc::clone(make), of_playback),
             inward: Worker::new(Arc::clone(make), of_capture),
-            volume: Mixer::default(),
+            volume: None,
             recording: None,
             outlet,
             status,
-            next_status: Nanos::ZERO,
-            published: None,
+            publishing: Publishing::default(),
             recorded_pieces: 0,
             trace: settings.debug.then(Trace::default),
             settings,
@@ -281,7 +278,7 @@ impl Runner {
                 self.act(action, now);
             }
         }
-        Some(now + STATUS_INTERVAL)
+        Some(now + publish::INTERVAL)
     }
 
     fn act(&mut self, action: Action, now: Nanos) {
@@ -289,7 +286,7 @@ impl Runner {
             Action::OpenPlayback(number, format) => self.open_playback(number, format, now),
             Action::ClosePlayback(number) => self.outward.close(number),
             Action::PlaybackVolume(mixer) => {
-                self.volume = mixer;
+                self.volume = Some(mixer);
                 self.outward.set_volume(mixer);
             }
             Action::OpenCapture {
@@ -320,7 +317,9 @@ impl Runner {
             };
             let opened = self.outward.open(number, request, pull);
             // Nothing is louder than it should be until the answer comes.
-            self.outward.set_volume(self.volume);
+            if let Some(volume) = self.volume {
+                self.outward.set_volume(volume);
+            }
             opened.map_err(|error| format!("no thread for the sound: {error}"))
         });
         if let Err(why) = opened {
@@ -377,9 +376,13 @@ impl Runner {
         }
         let is_active =
             state.is_some_and(|state| state != State::Stopped) || self.recording.is_some();
-        if now >= self.next_status || state != self.published {
-            self.published = state;
-            self.next_status = now + STATUS_INTERVAL;
+        let seen = Seen {
+            state,
+            is_active,
+            device: self.core.device(),
+            microphone: self.core.microphone(),
+        };
+        if self.publishing.is_due(&seen, now) {
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             if status.device.as_ref() != self.core.device() {
                 status.device = self.core.device().cloned();
@@ -393,6 +396,6 @@ impl Runner {
             status.dropped_packets = self.inbox.dropped();
             status.recorded_pieces = self.recorded_pieces;
         }
-        is_active.then_some(self.next_status)
+        self.publishing.next()
     }
 }

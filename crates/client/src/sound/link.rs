@@ -23,10 +23,34 @@ pub struct SoundLink {
 /// What the thread `audio` reaches.
 #[derive(Default)]
 struct Shared {
-    /// The session that the microphone's sound goes to.
-    session: Mutex<Option<Handle>>,
+    /// Where the microphone's sound goes.
+    session: Mutex<Session<Handle>>,
     /// What became of the consent, and to which recording; for the main thread.
     device: Mutex<Option<(Option<u32>, Device)>>,
+}
+
+/// The session, and what it may hear.
+struct Session<H> {
+    handle: Option<H>,
+    /// The recording of the guest that runs.
+    recording: Option<u32>,
+}
+
+impl<H> Default for Session<H> {
+    fn default() -> Self {
+        Self {
+            handle: None,
+            recording: None,
+        }
+    }
+}
+
+impl<H> Session<H> {
+    /// Who hears a piece of that recording: nobody, if it is not the one that runs.
+    fn hearer(&self, recording: u32) -> Option<&H> {
+        let is_current = self.recording == Some(recording);
+        self.handle.as_ref().filter(|_| is_current)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -64,12 +88,15 @@ impl SoundLink {
 
     /// There is a session. To be told before its first event.
     pub fn connected(&self, session: Handle) {
-        *lock(&self.shared.session) = Some(session);
+        *lock(&self.shared.session) = Session {
+            handle: Some(session),
+            recording: None,
+        };
     }
 
     /// There is no session any more: what is buffered is played to its end, and nobody records.
     pub fn disconnected(&self) {
-        *lock(&self.shared.session) = None;
+        *lock(&self.shared.session) = Session::default();
         self.handle.stopped();
         self.handle.record_stopped();
         self.handle.allow_microphone(None);
@@ -95,9 +122,17 @@ impl SoundLink {
     pub fn record(&self, event: RecordEvent) -> Option<RecordNews> {
         match event {
             RecordEvent::Started(format) => {
-                return to_format(format).map(|format| Some(self.handle.record_started(format)));
+                // What was recorded before this is not for the guest any more, even if it comes a moment later.
+                self.set_recording(None);
+                let number = to_format(format).map(|format| self.handle.record_started(format));
+                self.set_recording(number);
+                if number.is_none() {
+                    self.handle.record_stopped();
+                }
+                return Some(number);
             }
             RecordEvent::Stopped => {
+                self.set_recording(None);
                 self.handle.record_stopped();
                 return Some(None);
             }
@@ -106,6 +141,10 @@ impl SoundLink {
             _ => {}
         }
         None
+    }
+
+    fn set_recording(&self, recording: Option<u32>) {
+        lock(&self.shared.session).recording = recording;
     }
 
     /// What became of the consent since the last call, and to which recording.
@@ -119,16 +158,17 @@ impl Shared {
     fn take(&self, event: SoundEvent<'_>) -> bool {
         match event {
             SoundEvent::Recorded {
-                time_ms, samples, ..
+                recording,
+                time_ms,
+                samples,
             } => {
-                let command = Command::Record {
-                    time_ms,
-                    samples: samples.to_vec(),
-                };
-                if let Some(session) = lock(&self.session).as_ref()
-                    && session.send(command).is_err()
-                {
-                    tracing::debug!("the virtual machine does not keep up with the microphone");
+                // The lock is held while it is sent, so that nothing of a recording follows its end.
+                if let Some(handle) = lock(&self.session).hearer(recording) {
+                    let samples = samples.to_vec();
+                    let command = Command::Record { time_ms, samples };
+                    if handle.send(command).is_err() {
+                        tracing::debug!("the virtual machine does not keep up with the microphone");
+                    }
                 }
                 false
             }
@@ -153,4 +193,21 @@ fn to_format(format: AudioFormat) -> Option<Format> {
     Format::new(format.channels.into(), format.rate_hz)
         .inspect_err(|error| tracing::warn!("sound: {error}"))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_recording_that_runs_is_heard() {
+        let mut session = Session {
+            handle: Some("the guest"),
+            recording: Some(2),
+        };
+        assert_eq!(session.hearer(2), Some(&"the guest"));
+        assert_eq!(session.hearer(1), None, "a piece of the one before");
+        session.recording = None;
+        assert_eq!(session.hearer(2), None, "a piece after the end");
+    }
 }

@@ -125,7 +125,7 @@ fn a_device_is_opened_for_the_first_sound_and_told_the_volume() {
     let mut bench = Bench::new();
     let mut mixer = Mixer::default();
     mixer.set_muted(true);
-    assert_eq!(bench.tell(Letter::Mixers(mixer, Mixer::default())), []);
+    assert_eq!(bench.tell(Letter::Mixers(Some(mixer), None)), []);
     assert_eq!(bench.start(stereo()), [Action::OpenPlayback(1, stereo())]);
     assert_eq!(bench.wait(50), []);
     assert_eq!(bench.open(1), [Action::PlaybackVolume(mixer)]);
@@ -139,7 +139,7 @@ fn the_volume_outlives_streams_and_devices() {
     bench.open(1);
     let mut mixer = Mixer::default();
     mixer.set_levels(&[1000, 2000]);
-    let told = bench.tell(Letter::Mixers(mixer, Mixer::default()));
+    let told = bench.tell(Letter::Mixers(Some(mixer), None));
     assert_eq!(told, [Action::PlaybackVolume(mixer)]);
     bench.tell(News::PlaybackLost(1, "unplugged".into()).into());
     bench.wait(100);
@@ -153,10 +153,30 @@ fn the_volume_is_left_alone_if_the_user_wants_so() {
         ..SoundSettings::default()
     });
     bench.start(stereo());
-    bench.open(1);
     let mut mixer = Mixer::default();
     mixer.set_muted(true);
-    assert_eq!(bench.tell(Letter::Mixers(mixer, mixer)), []);
+    assert_eq!(bench.tell(Letter::Mixers(Some(mixer), Some(mixer))), []);
+    assert_eq!(bench.open(1), []);
+    assert_eq!(bench.tell(Letter::Mixers(Some(mixer), Some(mixer))), []);
+    bench.tell(recording(2));
+    bench.tell(Letter::Consent(Some(2)));
+    let told = bench.tell(News::Capture(1, Ok(opened(false))).into());
+    let open = Microphone::Open { recording: 2 };
+    assert_eq!(told, [Action::Tell(open)]);
+}
+
+#[test]
+fn a_direction_whose_volume_the_guest_never_told_keeps_what_the_server_remembers() {
+    let mut bench = Bench::new();
+    bench.start(stereo());
+    assert_eq!(bench.open(1), []);
+    let mut mixer = Mixer::default();
+    mixer.set_levels(&[1000]);
+    assert_eq!(bench.tell(Letter::Mixers(None, Some(mixer))), []);
+    bench.tell(recording(2));
+    bench.tell(Letter::Consent(Some(2)));
+    let told = bench.tell(News::Capture(1, Ok(opened(false))).into());
+    assert_eq!(told.first(), Some(&Action::CaptureVolume(mixer)));
 }
 
 #[test]
@@ -210,6 +230,18 @@ fn a_stand_in_is_given_up_when_it_is_time_to_look_for_a_server() {
 }
 
 #[test]
+fn a_stand_in_that_is_given_up_after_the_stream_has_ended_is_not_opened_again() {
+    let mut bench = Bench::new();
+    bench.start(stereo());
+    bench.tell(News::Playback(1, Ok(opened(true))).into());
+    bench.wait(2500);
+    bench.tell(Letter::Stopped);
+    assert_eq!(bench.wait(500), [Action::ClosePlayback(1)]);
+    assert!(bench.model.device().is_none());
+    assert_eq!(bench.wait(60_000), []);
+}
+
+#[test]
 fn the_buffer_of_a_packet_comes_back() {
     let mut bench = Bench::new();
     let packet = Letter::Packet {
@@ -242,13 +274,8 @@ fn the_microphone_needs_the_guests_wish_and_the_users_consent_to_the_same_record
     assert_eq!(bench.tell(Letter::Consent(Some(2))), [capture_of(1, 2)]);
     assert!(!bench.model.may_send(1), "not open yet");
     let told = bench.tell(News::Capture(1, Ok(opened(false))).into());
-    assert_eq!(
-        told,
-        [
-            Action::CaptureVolume(Mixer::default()),
-            Action::Tell(Microphone::Open { recording: 2 })
-        ]
-    );
+    let open = Microphone::Open { recording: 2 };
+    assert_eq!(told, [Action::Tell(open)]);
     assert!(bench.model.may_send(1));
 }
 
@@ -322,7 +349,7 @@ fn a_stand_in_for_the_microphone_is_no_open_microphone_and_is_given_up_for_a_ser
     assert!(
         matches!(
             &told[..],
-            [_, Action::Tell(Microphone::Failed { recording: 2, .. })]
+            [Action::Tell(Microphone::Failed { recording: 2, .. })]
         ),
         "{told:?}"
     );
