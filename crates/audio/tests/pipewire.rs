@@ -297,7 +297,7 @@ fn what_is_said_into_the_microphone_is_recorded_exactly() {
         channels: 2,
     };
     let (push, mut capture) = audio::capture(format(2, 48_000), 96_000);
-    let (events, _received) = events();
+    let (events, received) = events();
     let mut request = capture_request(format(2, 48_000), 480);
     request.target = Some(SOURCE.to_owned());
     let _device = backend
@@ -313,6 +313,7 @@ fn what_is_said_into_the_microphone_is_recorded_exactly() {
     });
     assert!(is_heard, "only {} samples", heard.len());
     assert_eq!(capture.dropped(), 0);
+    assert_eq!(received.try_iter().next(), None);
     // A whole number of periods is 100 frames; the last second is compared with the second before.
     let (frames, _) = heard.as_chunks::<2>();
     let late = &frames[frames.len() - 24_000..];
@@ -322,4 +323,41 @@ fn what_is_said_into_the_microphone_is_recorded_exactly() {
         assert!((now[0] - next[0]).abs() < 1e-5, "{now:?} {next:?}");
         assert_eq!(now[0], now[1]);
     }
+}
+
+#[test]
+fn a_named_microphone_is_not_replaced_by_another() {
+    let Some((server, mut backend)) = start() else {
+        return;
+    };
+    let other = "{ factory.name=support.null-audio-sink node.name=second media.class=Audio/Source/Virtual \
+                 audio.position=[FL FR] object.linger=true }";
+    let made = server
+        .command("pw-cli")
+        .args(["create-node", "adapter", other])
+        .status();
+    assert!(made.expect("pw-cli").success());
+    // The default, which is used if nothing is named, and would be in place of what is missing.
+    let open = |backend: &mut PipeWire, target: Option<&str>| {
+        let (push, capture) = audio::capture(format(2, 48_000), 48_000);
+        let (events, received) = events();
+        let mut request = capture_request(format(2, 48_000), 480);
+        request.target = target.map(str::to_owned);
+        let device = backend.open_capture(&request, push, events);
+        device.map(|device| (device, capture, received))
+    };
+    drop(open(&mut backend, None).expect("the default"));
+    let error = open(&mut backend, Some("no such source")).err();
+    assert!(
+        matches!(error, Some(DeviceError::Refused { .. })),
+        "{error:?}"
+    );
+    let (_device, mut capture, received) = open(&mut backend, Some(SOURCE)).expect("a device");
+    server.remove(SOURCE).expect("its end");
+    let event = received.recv_timeout(LIMIT).expect("an event");
+    assert!(matches!(event, DeviceEvent::Lost(_)), "{event:?}");
+    // What came before; afterwards nothing of the other one.
+    capture.discard(0);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(capture.available(), 0);
 }

@@ -8,8 +8,10 @@ pub mod choice;
 pub mod null;
 #[cfg(feature = "pipewire")]
 pub mod pipewire;
+mod places;
 pub mod pulseaudio;
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
 use clock::Nanos;
@@ -52,6 +54,18 @@ pub trait Backend: Send {
 /// The longest that opening a device may take.
 pub const OPEN_LIMIT: Nanos = Nanos::from_millis(2000);
 
+/// What tells a session manager of PipeWire that a stream stays with the device it names: the first is that of PipeWire
+/// 0.3 and WirePlumber 0.4 (which ends the stream if the device is not there or goes), all are known to WirePlumber 0.5.
+const PINNED: [&CStr; 3] = [
+    c"node.dont-reconnect",
+    c"node.dont-fallback",
+    c"node.dont-move",
+];
+
+/// Why a recording of a named device was ended.
+const STOLEN: &str =
+    "the server moved the recording to another device than the one that was chosen";
+
 /// What is to be played, and where. The server converts rate and channels if its device has others.
 #[derive(Clone, Debug)]
 pub struct PlaybackRequest {
@@ -59,7 +73,8 @@ pub struct PlaybackRequest {
     pub format: Format,
     /// Frames that each request of the device should have; a server may ask for more or less.
     pub period_frames: u32,
-    /// The device's name as the server knows it; `None` leaves the choice to the server.
+    /// The device's name as the server knows it; `None` leaves the choice to the server. If it is not there, or goes, the
+    /// server's choice takes its place.
     pub target: Option<String>,
     /// What the server's mixer shows.
     pub stream_name: String,
@@ -72,7 +87,8 @@ pub struct CaptureRequest {
     pub format: Format,
     /// Frames that each piece of the device should have; a server may give more or less.
     pub period_frames: u32,
-    /// The device's name as the server knows it; `None` leaves the choice to the server.
+    /// The device's name as the server knows it; `None` leaves the choice to the server. No other is recorded in its
+    /// place: if it is not there the request fails, and if it goes the device is lost.
     pub target: Option<String>,
     /// What the server's mixer shows.
     pub stream_name: String,

@@ -10,7 +10,8 @@
 //!   what its resampler makes a quantum of, and not for what fits in the buffer.
 //! - **Time.** A request carries the time that the graph's driver woke up at, which jitters less than our own wake-up.
 //! - **Device.** `target.object` names it. If it is not there, or goes, the session manager links the stream to the
-//!   default, and to it again when it comes back; without any sink the stream waits, and asks for nothing.
+//!   default, and to it again when it comes back; without any sink the stream waits, and asks for nothing. A recording of
+//!   a named device is not taken elsewhere (`node.dont-reconnect`): it is refused, or lost.
 //! - **End.** When the connection breaks the device is [`Lost`](super::DeviceEvent::Lost), and of no use any more.
 //!
 //! Sources: PipeWire's `pipewire/stream.h`, `pipewire/keys.h`; `spa/node/io.h` for the clock.

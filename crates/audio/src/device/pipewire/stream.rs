@@ -21,7 +21,7 @@ use pipewire::stream::{Stream, StreamBox, StreamFlags, StreamState};
 
 use super::worker::{Figures, Worker};
 use super::{SERVER, ffi, format};
-use crate::device::{DeviceError, DeviceEvent, Events, OPEN_LIMIT};
+use crate::device::{DeviceError, DeviceEvent, Events, OPEN_LIMIT, PINNED, STOLEN};
 
 /// Which way the sound goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,15 @@ pub(super) struct Order {
     pub(super) period_frames: u32,
     pub(super) target: Option<String>,
     pub(super) name: String,
+}
+
+impl Order {
+    /// No other device is to take the place of the one that is named: a microphone is chosen, or it is the user's privacy
+    /// that is lost.
+    fn is_pinned(&self) -> bool {
+        let is_named = self.target.as_ref().is_some_and(|name| !name.is_empty());
+        is_named && self.direction == Direction::Capture
+    }
 }
 
 /// What the thread is told.
@@ -213,6 +222,7 @@ fn connect(
     });
     let serving = Serving {
         main_loop: &main_loop,
+        is_pinned: order.is_pinned(),
         commands,
         outcome,
         events,
@@ -233,6 +243,8 @@ fn context(main_loop: &MainLoopBox) -> Result<ContextBox<'_>, DeviceError> {
 /// What the loop needs besides the stream.
 struct Serving<'a> {
     main_loop: &'a MainLoopBox,
+    /// The stream is lost if the server moves it to another device.
+    is_pinned: bool,
     commands: Queue<Command>,
     outcome: &'a SyncSender<Result<(), DeviceError>>,
     events: &'a Events,
@@ -320,6 +332,11 @@ fn properties(order: &Order, rate_hz: u32) -> PropertiesBox {
     if let Some(target) = &order.target {
         properties.insert(*keys::TARGET_OBJECT, target.as_str());
     }
+    if order.is_pinned() {
+        for key in PINNED {
+            properties.insert(key.to_bytes(), "true");
+        }
+    }
     properties
 }
 
@@ -356,6 +373,11 @@ impl Serving<'_> {
                 }
             }
             // A connection that ends has a change of clocks before its end.
+            if has_moved && self.is_pinned {
+                // It may be no more than another clock for the same device; then it is opened anew a moment later.
+                (self.events)(DeviceEvent::Lost(STOLEN.to_owned()));
+                return Ok(());
+            }
             if has_moved && stream.state() == StreamState::Streaming {
                 (self.events)(DeviceEvent::Moved);
                 has_moved = false;

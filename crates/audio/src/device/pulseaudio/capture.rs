@@ -1,9 +1,10 @@
 //! A stream that records.
 
 use clock::{Clock as _, MonotonicClock};
+use pulseaudio::protocol::stream::StreamFlags;
 use pulseaudio::protocol::{
-    ChannelVolume, Command, CreateRecordStreamReply, RecordStreamParams, SetStreamMuteParams,
-    SetStreamVolumeParams,
+    ChannelVolume, Command, CreateRecordStreamReply, Props, RecordStreamParams,
+    SetStreamMuteParams, SetStreamVolumeParams,
 };
 
 use super::layout;
@@ -19,16 +20,33 @@ const PIECE_SAMPLES: usize = 840 * 4;
 /// What is to be sent to the server for a stream.
 pub(super) fn create(request: &CaptureRequest, target: Option<std::ffi::CString>) -> Command {
     let format = request.format;
+    let is_pinned = target.is_some();
     Command::CreateRecordStream(RecordStreamParams {
         sample_spec: layout::sample_spec(format),
         channel_map: layout::channel_map(format),
         source_index: None,
         source_name: target,
         buffer_attr: layout::capture_buffer(format, request.period_frames),
-        props: super::stream_props(&request.stream_name),
-        flags: layout::flags(),
+        props: props(request, is_pinned),
+        flags: StreamFlags {
+            // With its device the stream ends: no other microphone takes the place of the one that was named.
+            no_move: is_pinned,
+            ..layout::flags()
+        },
         ..RecordStreamParams::default()
     })
+}
+
+/// What the server is told about the stream. PipeWire's server passes it on to the session manager, to which alone it
+/// matters that the stream is not to be moved.
+fn props(request: &CaptureRequest, is_pinned: bool) -> Props {
+    let mut props = super::stream_props(&request.stream_name);
+    if is_pinned {
+        for key in crate::device::PINNED {
+            props.set_bytes(key, c"true".to_bytes_with_nul());
+        }
+    }
+    props
 }
 
 /// The thread's side.
@@ -36,17 +54,20 @@ pub(super) struct Recorder {
     push: Push,
     channel: u32,
     index: u32,
+    /// Another device than the one that was named is not to be recorded.
+    is_pinned: bool,
     piece: Box<[f32]>,
 }
 
 impl Recorder {
-    pub(super) fn new(reply: &CreateRecordStreamReply, push: Push) -> Self {
+    pub(super) fn new(reply: &CreateRecordStreamReply, push: Push, is_pinned: bool) -> Self {
         // Whole frames of each number of channels from 1 to 8.
         const { assert!(PIECE_SAMPLES.is_multiple_of(840)) };
         Self {
             push,
             channel: reply.channel,
             index: reply.stream_index,
+            is_pinned,
             piece: vec![0.0; PIECE_SAMPLES].into_boxed_slice(),
         }
     }
@@ -55,6 +76,10 @@ impl Recorder {
 impl Work for Recorder {
     fn channel(&self) -> u32 {
         self.channel
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.is_pinned
     }
 
     fn event(&mut self, _event: Event) {}

@@ -6,6 +6,7 @@ use pulseaudio::protocol::{
 };
 
 use crate::Format;
+use crate::device::places::{Place, places};
 
 /// Bytes of the longest piece that a stream which records may come in.
 pub(super) const MAX_FRAGMENT_BYTES: u32 = 64 * 1024;
@@ -28,40 +29,21 @@ pub(super) fn sample_spec(format: Format) -> SampleSpec {
     }
 }
 
-/// The loudspeakers in the order that Windows and SPICE have them (WAVE_FORMAT_EXTENSIBLE's channel mask, lowest first).
+/// The loudspeakers of a stream.
 pub(super) fn channel_map(format: Format) -> ChannelMap {
-    use ChannelPosition::{
-        FrontCenter, FrontLeft, FrontRight, Lfe, Mono, RearCenter, RearLeft, RearRight, SideLeft,
-        SideRight,
+    let position = |place: &Place| match place {
+        Place::Mono => ChannelPosition::Mono,
+        Place::FrontLeft => ChannelPosition::FrontLeft,
+        Place::FrontRight => ChannelPosition::FrontRight,
+        Place::FrontCenter => ChannelPosition::FrontCenter,
+        Place::Lfe => ChannelPosition::Lfe,
+        Place::RearLeft => ChannelPosition::RearLeft,
+        Place::RearRight => ChannelPosition::RearRight,
+        Place::RearCenter => ChannelPosition::RearCenter,
+        Place::SideLeft => ChannelPosition::SideLeft,
+        Place::SideRight => ChannelPosition::SideRight,
     };
-    let positions: &[ChannelPosition] = match format.channels() {
-        1 => &[Mono],
-        2 => &[FrontLeft, FrontRight],
-        3 => &[FrontLeft, FrontRight, FrontCenter],
-        4 => &[FrontLeft, FrontRight, RearLeft, RearRight],
-        5 => &[FrontLeft, FrontRight, FrontCenter, RearLeft, RearRight],
-        6 => &[FrontLeft, FrontRight, FrontCenter, Lfe, RearLeft, RearRight],
-        7 => &[
-            FrontLeft,
-            FrontRight,
-            FrontCenter,
-            Lfe,
-            RearCenter,
-            SideLeft,
-            SideRight,
-        ],
-        _ => &[
-            FrontLeft,
-            FrontRight,
-            FrontCenter,
-            Lfe,
-            RearLeft,
-            RearRight,
-            SideLeft,
-            SideRight,
-        ],
-    };
-    ChannelMap::new(positions.iter().copied())
+    ChannelMap::new(places(format.channels()).iter().map(position))
 }
 
 /// How a stream is made: the server fits its device's buffer to the stream's.

@@ -99,9 +99,20 @@ impl Backend for PulseAudio {
         events: Events,
     ) -> Result<Box<dyn PlaybackDevice>, DeviceError> {
         let deadline = MonotonicClock.now() + OPEN_LIMIT;
-        let create = playback::create(request, target(request.target.as_deref())?);
+        let target = target(request.target.as_deref())?;
+        let is_named = target.is_some();
+        let create = playback::create(request, target);
         let mut link = self.connect(deadline)?;
-        let reply: CreatePlaybackStreamReply = link.request(&create, deadline).map_err(refused)?;
+        let mut reply = link.request::<CreatePlaybackStreamReply>(&create, deadline);
+        if let Err(LinkError::Refused(why)) = &reply
+            && is_named
+        {
+            // As PipeWire does by itself: sound from elsewhere is better than none.
+            let name = request.target.as_deref().unwrap_or_default();
+            tracing::info!("sound: {NAME} does not play on {name} ({why}); its default is used");
+            reply = link.request(&playback::create(request, None), deadline);
+        }
+        let reply = reply.map_err(refused)?;
         let player = playback::Player::new(&reply, request, pull);
         let channels = request.format.channels();
         let shared = Shared::new(player.max_period());
@@ -118,10 +129,12 @@ impl Backend for PulseAudio {
         events: Events,
     ) -> Result<Box<dyn CaptureDevice>, DeviceError> {
         let deadline = MonotonicClock.now() + OPEN_LIMIT;
-        let create = capture::create(request, target(request.target.as_deref())?);
+        let target = target(request.target.as_deref())?;
+        let is_pinned = target.is_some();
+        let create = capture::create(request, target);
         let mut link = self.connect(deadline)?;
         let reply: CreateRecordStreamReply = link.request(&create, deadline).map_err(refused)?;
-        let recorder = capture::Recorder::new(&reply, push);
+        let recorder = capture::Recorder::new(&reply, push, is_pinned);
         let channels = request.format.channels();
         let handle = stream::start(link, recorder, channels, Shared::new(0), events);
         let handle = handle.map_err(DeviceError::Thread)?;

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::layout;
 use super::link::{Event, Incoming, Link, LinkError, timespec};
-use crate::device::{DeviceEvent, Events};
+use crate::device::{DeviceEvent, Events, STOLEN};
 use crate::urgency::hurry;
 
 /// How often the server is asked for its latency.
@@ -29,6 +29,10 @@ const ANSWER_LIMIT: Nanos = Nanos::from_millis(3000);
 pub(super) trait Work: Send + 'static {
     /// Its number on the connection.
     fn channel(&self) -> u32;
+    /// It is lost if the server moves it to another device.
+    fn is_pinned(&self) -> bool {
+        false
+    }
     /// Something happened to it, other than that it was ended.
     fn event(&mut self, event: Event);
     /// Samples have come for it.
@@ -51,6 +55,8 @@ enum Outcome {
     GoesOn,
     /// The server has moved it to other hardware.
     Moved,
+    /// The server has moved it to other hardware, which is not to be recorded.
+    Stolen,
     /// The server has ended it.
     Killed,
 }
@@ -237,6 +243,7 @@ impl<W: Work> Worker<W> {
                         events(DeviceEvent::Moved);
                     }
                 }
+                Outcome::Stolen => return Err(STOLEN.to_owned()),
                 Outcome::Killed => {
                     return Err("the server ended the stream, as when its device is removed".into());
                 }
@@ -267,6 +274,7 @@ impl<W: Work> Worker<W> {
                 Incoming::Event { channel, event } if channel == self.work.channel() => {
                     match event {
                         Event::Killed => return Ok(Outcome::Killed),
+                        Event::Moved(_) if self.work.is_pinned() => return Ok(Outcome::Stolen),
                         Event::Moved(_) => outcome = Outcome::Moved,
                         Event::Requested(_) | Event::Buffer(_) => {}
                     }
