@@ -79,7 +79,8 @@ fn what_cannot_be_imported_is_copied_and_the_reason_told() {
         }
     }
     renderer.set_dma_bufs(Err("no session".to_owned()));
-    assert!(renderer.uploads().not_imported.is_some());
+    let reason = renderer.uploads().not_imported;
+    assert_eq!(reason.as_deref(), Some("no session"));
 }
 
 #[test]

@@ -107,7 +107,8 @@ impl Import {
     pub(crate) fn reason(&self) -> Option<&str> {
         match &self.driver {
             _ if self.is_taken => None,
-            Err(reason) => Some(reason),
+            // What the user or the memory does not allow is the better answer.
+            Err(reason) => Some(self.ladder.no_buffers().unwrap_or(reason)),
             Ok(_) => self.ladder.reason(),
         }
     }

@@ -17,6 +17,9 @@ const MAX_FAILURES: u32 = 6;
 const GIVEN_UP: &str =
     "importing has failed with too many layouts, so it is not tried any more in this session";
 
+/// What is said before the first session.
+const NO_MEMORY: &str = "no memory to import from was named";
+
 /// Most layouts whose failure is remembered.
 const MAX_REFUSED: usize = 16;
 
@@ -84,7 +87,7 @@ pub(super) struct Ladder<I> {
 impl<I> Ladder<I> {
     pub(super) fn new() -> Self {
         Self {
-            buffers: Err("no memory to import from was named".to_owned()),
+            buffers: Err(NO_MEMORY.to_owned()),
             entries: Vec::with_capacity(MAX_IMAGES + 1),
             layout: None,
             refused: Vec::new(),
@@ -120,6 +123,12 @@ impl<I> Ladder<I> {
             Err(reason) => Some(reason),
             Ok(_) => self.told.as_deref(),
         }
+    }
+
+    /// Why the memory of this session has no DMA-BUFs, if that was said.
+    pub(super) fn no_buffers(&self) -> Option<&str> {
+        let reason = self.buffers.as_ref().err()?;
+        (reason != NO_MEMORY).then_some(reason)
     }
 
     /// Who makes the DMA-BUFs, in words.
