@@ -130,6 +130,25 @@ fn is_other_file(memory: &SharedMemory, path: &Path) -> std::io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RunSettings;
+
+    #[test]
+    fn the_user_decides_whether_the_memory_gets_dma_bufs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory");
+        std::fs::write(&path, vec![0; 1 << 20]).unwrap();
+        let reason = |allow_dma| {
+            let mut options = options::Options::new(crate::config::table());
+            let file = format!("app:shmFile={}", path.display());
+            let allowed = format!("app:allowDMA={}", if allow_dma { "yes" } else { "no" });
+            options.apply_arguments(&[file.into(), allowed.into()], &[]);
+            let settings = Settings::new(&options, RunSettings::default());
+            Relay::open(&settings).unwrap().dma_bufs().unwrap_err()
+        };
+        assert_eq!(reason(false), "app:allowDMA is off");
+        // A plain file has none.
+        assert!(reason(true).contains("kvmfr"), "{}", reason(true));
+    }
 
     #[test]
     fn a_file_that_is_made_anew_or_grows_is_another_one() {

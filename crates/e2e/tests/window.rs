@@ -38,6 +38,37 @@ fn an_x11_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow:
 }
 
 #[test]
+fn the_figures_tell_how_frames_come_to_the_driver_and_why() -> anyhow::Result<()> {
+    let Some(source) = start()? else {
+        return Ok(());
+    };
+    let Some(screen) = XServer::start(800, 600)? else {
+        return Ok(());
+    };
+    // The memory is a plain file, of which no driver reads frames in place.
+    for (option, wanted) in [
+        ("app:allowDMA=yes", "DMA-BUF"),
+        ("app:allowDMA=no", "app:allowDMA is off"),
+    ] {
+        let mut command = source.client("EGL", &["win:size=640x480", option])?;
+        command.env("DISPLAY", screen.display());
+        let mut viewer = Viewer::start(command)?;
+        let picture = u64::from(SIZE.width) * u64::from(SIZE.height) * 4;
+        viewer.wait_for("copied frames and a reason", LIMIT, |figures| {
+            let path = figures["upload_path"].as_str();
+            let reason = figures["not_imported"].as_str().unwrap_or_default();
+            figures["missing"].is_null()
+                && matches!(path, Some("staging" | "persistent"))
+                && reason.contains(wanted)
+                && figures["frames_imported"] == 0
+                && figures["bytes_checked"] == 0
+                && figures["bytes_copied"].as_u64() >= Some(picture)
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_wayland_window_shows_the_guest_pixel_for_pixel_with_each_renderer() -> anyhow::Result<()> {
     let Some(source) = start()? else {
         return Ok(());

@@ -180,7 +180,7 @@ pub struct Screenshot {
 
 impl Settings {
     /// Takes the values out of `options`, which have passed [`Options::check`].
-    pub(super) fn new(options: &Options, run: RunSettings) -> Self {
+    pub(crate) fn new(options: &Options, run: RunSettings) -> Self {
         Self {
             app: app(options),
             win: win(options),
