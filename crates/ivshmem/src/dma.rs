@@ -232,11 +232,7 @@ impl DmaBufs {
         let (offset, len) = (pages.start, pages.end - pages.start);
         let fd = self.export.export(offset as u64, len as u64);
         let fd = fd.map_err(|source| DmaBufError::System {
-            doing: match self.source {
-                DmaBufSource::Kvmfr => "making a DMA-BUF by kvmfr",
-                DmaBufSource::Udmabuf => "making a DMA-BUF by /dev/udmabuf",
-                DmaBufSource::Other => "making a DMA-BUF",
-            },
+            doing: doing(self.source, len, source),
             source,
         })?;
         Ok(DmaBuf {
@@ -244,6 +240,20 @@ impl DmaBufs {
             offset: range.start - pages.start,
             len,
         })
+    }
+}
+
+/// What failed, for an error's text.
+const fn doing(source: DmaBufSource, len: usize, error: Errno) -> &'static str {
+    /// The kernel's `size_limit_mb`, if nobody has changed it.
+    const LIMIT: usize = 64 << 20;
+    match source {
+        DmaBufSource::Udmabuf if len > LIMIT && error.raw_os_error() == libc::EINVAL => {
+            "making a DMA-BUF by /dev/udmabuf (larger than 64 MiB: raise size_limit_mb of the kernel's module udmabuf)"
+        }
+        DmaBufSource::Udmabuf => "making a DMA-BUF by /dev/udmabuf",
+        DmaBufSource::Kvmfr => "making a DMA-BUF by kvmfr",
+        DmaBufSource::Other => "making a DMA-BUF",
     }
 }
 

@@ -247,3 +247,11 @@ fn what_is_no_buffer_cannot_be_prepared_for_the_cpu() {
     let error = buffer.access_by_cpu(CpuAccess::ReadWrite).unwrap_err();
     assert_eq!(error, Errno::NOTTY);
 }
+
+#[test]
+fn the_kernels_limit_for_udmabuf_is_named_where_it_may_be_the_cause() {
+    let is_named = |len, error| doing(DmaBufSource::Udmabuf, len, error).contains("size_limit_mb");
+    assert!(is_named((64 << 20) + 4096, Errno::INVAL));
+    assert!(!is_named(64 << 20, Errno::INVAL));
+    assert!(!is_named(65 << 20, Errno::NOMEM));
+}
