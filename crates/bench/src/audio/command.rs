@@ -24,6 +24,9 @@ use crate::machine;
 const LIMITS_DB: (f64, f64) = (-100.0, -90.0);
 /// Share of a core that playing may take.
 const LIMIT_CPU: f64 = 0.01;
+/// Seeds of a full run besides its own, and how long each scenario is simulated with them.
+const MORE_SEEDS: std::ops::Range<u64> = 1..5;
+const MORE_SEEDS_LENGTH: Nanos = Nanos::from_millis(3_600_000);
 
 /// How long to simulate.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,9 +75,12 @@ impl AudioOptions {
         }
     }
 
+    fn is_full(&self) -> bool {
+        !self.quick && self.hours.is_none() && self.only.is_empty()
+    }
+
     fn docs(&self) -> Option<PathBuf> {
-        let is_full = !self.quick && self.hours.is_none() && self.only.is_empty();
-        let usual = is_full.then(|| PathBuf::from("docs"));
+        let usual = self.is_full().then(|| PathBuf::from("docs"));
         self.docs.clone().or(usual)
     }
 }
@@ -93,6 +99,11 @@ pub fn run_all(options: &AudioOptions) -> anyhow::Result<()> {
         std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
     }
     let rows = rows(&scenarios, extent)?;
+    let seeds = if options.is_full() {
+        more_seeds(options.seed)?
+    } else {
+        Vec::new()
+    };
     let quality = quality::measure()?;
     let cpu = quality::cost()?;
     let facts = table::Facts {
@@ -101,6 +112,7 @@ pub fn run_all(options: &AudioOptions) -> anyhow::Result<()> {
         took_s: begun.elapsed().as_secs_f64(),
         quality,
         cpu,
+        spread: table::spread(&seeds),
     };
     if let Some(folder) = options.docs() {
         table::publish(&folder, &rows, &facts)
@@ -108,6 +120,10 @@ pub fn run_all(options: &AudioOptions) -> anyhow::Result<()> {
     }
     print!("{}", table::text(&rows, &facts));
     let mut broken: Vec<String> = rows.iter().flat_map(Row::broken).collect();
+    for (seed, rows) in &seeds {
+        let faults = rows.iter().flat_map(Row::broken);
+        broken.extend(faults.map(|fault| format!("seed {seed}: {fault}")));
+    }
     if quality.fixed_db > LIMITS_DB.0 {
         broken.push(format!("resampler: THD+N {:.1} dB", quality.fixed_db));
     }
@@ -125,6 +141,20 @@ pub fn run_all(options: &AudioOptions) -> anyhow::Result<()> {
         bail!("{} limits broken", broken.len());
     }
     Ok(())
+}
+
+/// Runs the scenarios with other seeds, without sound.
+fn more_seeds(first: u64) -> anyhow::Result<Vec<(u64, Vec<Row>)>> {
+    let seeds = MORE_SEEDS.map(|more| {
+        let seed = first.wrapping_add(more);
+        let extent = Extent {
+            long: MORE_SEEDS_LENGTH,
+            sound: Nanos::ZERO,
+            seed,
+        };
+        anyhow::Ok((seed, rows(&all(seed), extent)?))
+    });
+    seeds.collect()
 }
 
 /// Runs the scenarios on all cores.

@@ -7,8 +7,9 @@ use super::command::Extent;
 use super::judge::{Cause, Verdict};
 use super::pictures;
 use super::quality::Quality;
-use super::result::{Row, headline};
+use super::result::{Row, headline, worst};
 use super::run::Point;
+use crate::spread::Spread;
 
 /// What is not about one scenario.
 #[derive(Clone, Debug)]
@@ -23,6 +24,40 @@ pub struct Facts {
     pub quality: Quality,
     /// Share of a core for 48 kHz stereo.
     pub cpu: f64,
+    /// What other seeds gave, in words; empty if there were none.
+    pub spread: String,
+}
+
+/// The worst values of each seed, from the least to the largest.
+#[must_use]
+pub fn spread(seeds: &[(u64, Vec<Row>)]) -> String {
+    let range = |value: fn(&Verdict) -> f64| {
+        let worst = |(_, rows): &(u64, Vec<Row>)| worst(rows.iter().map(|row| value(&row.ours)));
+        let values: Vec<f64> = seeds.iter().map(worst).collect();
+        Spread::of(&values)
+    };
+    let values = (
+        range(|v| v.worst_error_ms),
+        range(|v| v.ratio_error_ppm),
+        range(|v| v.recovery(Cause::Start).worst_s),
+        range(|v| (v.underruns + v.overruns) as f64),
+    );
+    let (Some(error), Some(ratio), Some(start), Some(lost)) = values else {
+        return String::new();
+    };
+    format!(
+        "{} more seeds, 1 h each: worst latency error {:.2} to {:.2} ms, ratio error {:.1} to {:.1} ppm, \
+         convergence {:.1} to {:.1} s, underruns and overruns {} to {}\n",
+        seeds.len(),
+        error.min,
+        error.max,
+        ratio.min,
+        ratio.max,
+        start.min,
+        start.max,
+        lost.min,
+        lost.max
+    )
 }
 
 impl Facts {
@@ -30,7 +65,7 @@ impl Facts {
         format!(
             "machine: {}\nsimulated: {:.1} h of each scenario over positions, {:.0} min with sound; seed {}; took {:.0} s\n\
              resampler, 1 kHz: THD+N {:.1} dB at fixed ratios, {:.1} dB while the ratio moves\n\
-             cost of 48 kHz stereo: {:.2} % of a core\n",
+             cost of 48 kHz stereo: {:.2} % of a core\n{}",
             self.machine,
             self.extent.long.as_secs_f64() / 3_600.0,
             self.extent.sound.as_secs_f64() / 60.0,
@@ -39,6 +74,7 @@ impl Facts {
             self.quality.fixed_db,
             self.quality.moving_db,
             self.cpu * 100.0,
+            self.spread,
         )
     }
 }
@@ -204,6 +240,24 @@ mod tests {
         let last = table.lines().last().unwrap();
         assert_eq!(last.matches(" | ").count(), 13);
         assert!(last.ends_with("| - | - | - | - |"));
+    }
+
+    #[test]
+    fn the_spread_is_that_of_the_worst_of_each_seed() {
+        let row = |error| Row {
+            ours: Verdict {
+                worst_error_ms: error,
+                ..Verdict::default()
+            },
+            ..Row::default()
+        };
+        let seeds = [
+            (2, vec![row(0.5), row(1.25)]),
+            (3, vec![row(0.75), row(0.5)]),
+        ];
+        let text = spread(&seeds);
+        assert!(text.starts_with("2 more seeds, 1 h each: worst latency error 0.75 to 1.25 ms"));
+        assert_eq!(spread(&[]), "");
     }
 
     #[test]
