@@ -40,7 +40,7 @@ const PUSH_BEYOND_S: f64 = 1.2e-3;
 const PUSH_S: f64 = 5.0;
 /// Errors at which acquisition begins and ends, in seconds.
 const ACQUIRE_ABOVE_S: f64 = 1.8e-3;
-const LOCK_BELOW_S: f64 = 0.1e-3;
+const LOCK_BELOW_S: f64 = 0.05e-3;
 
 /// Turns the two paces and the error of the latency into the ratio.
 #[derive(Clone, Debug)]
