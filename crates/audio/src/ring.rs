@@ -58,10 +58,11 @@ impl Shared {
 #[must_use]
 pub fn ring(format: Format, capacity_frames: usize) -> (Writer, Reader) {
     let channels = format.channels();
-    let capacity = capacity_frames.max(1).next_power_of_two();
-    let cells = capacity
-        .checked_mul(channels)
-        .expect("a ring that fits into memory");
+    let capacity = capacity_frames.max(1).checked_next_power_of_two();
+    let cells = capacity.and_then(|frames| frames.checked_mul(channels));
+    let (Some(capacity), Some(cells)) = (capacity, cells) else {
+        panic!("a ring of {capacity_frames} frames does not fit into memory");
+    };
     let shared = Arc::new(Shared {
         written: AtomicU64::new(0),
         read: AtomicU64::new(0),
