@@ -263,18 +263,18 @@ fn sound() {
     // 10 ms packets and periods of 480 frames, by turns; then a pause, a lost device, and on.
     let start_mark = [&[0; 4], start(2).as_slice()].concat();
     let packets = [5, 0xe0, 1, 8, 10];
-    let requests = [4, 0xe0, 1, 8, 9];
+    let requests = [4, 0xe0, 1, 8];
     let mut usual = [
         message(0, 105, &[2, 0, 128, 0, 128]),
         message(0, 103, &start(2)),
     ]
     .concat();
     for _ in 0..6 {
-        usual.extend([packets, requests].concat());
+        usual.extend([&packets[..], &requests].concat());
     }
     usual.extend(message(0, 101, &[1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]));
     usual.extend([&[3, 0xe8, 3, 0], packets.as_slice(), &requests, &[6, 0, 4]].concat());
-    usual.extend([packets, requests].concat());
+    usual.extend([&packets[..], &requests].concat());
     usual.extend(
         [
             message(0, 104, &[]),
@@ -287,13 +287,13 @@ fn sound() {
     let stamps = [
         message(0, 103, &start(1)),
         [5, 0, 1, 31, 200].to_vec(),
-        [4, 0, 16, 31, 0].to_vec(),
+        [4, 0, 16, 31].to_vec(),
         [5, 0xc0, 18, 3, 0].to_vec(),
         [3, 0xff, 0xff, 15].to_vec(),
         packets.to_vec(),
         message(0, 103, &start(8)),
         packets.to_vec(),
-        [4, 1, 0, 31, 40].to_vec(),
+        [4, 1, 0, 31].to_vec(),
     ];
     write("spice_sound", "jumps", &stamps.concat());
     let odd = [

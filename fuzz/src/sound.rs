@@ -7,7 +7,7 @@
 //! | 0, 1 | kind, length (u16), payload | a message on PLAYBACK or RECORD, kind 100 to 115 |
 //! | 2 | length, bytes | those bytes on PLAYBACK, in whatever message they lie |
 //! | 3 | milliseconds (u16), exponent | time passes: that much, times two to the power of the low four bits |
-//! | 4 | frames (u16), times, delay | the device asks so often for so many frames, at its own pace |
+//! | 4 | frames (u16), times | the device asks so often for so many frames, at its own pace |
 //! | 5 | frames (u16), times, step | so many packets of noise arrive at their pace, stamps that much apart in ms |
 //! | 6 | frames (u16) | the device is lost; the next one has such a period |
 //! | 7 | length, bytes | recorded bytes for the guest |
@@ -68,9 +68,8 @@ pub fn spice_sound(data: &[u8]) {
             4 => {
                 let frames = usize::from(rest.word());
                 let times = rest.zero_or_byte() % MAX_TIMES;
-                let delay = rest.zero_or_byte();
                 for _ in 0..times {
-                    world.pull(frames, delay);
+                    world.pull(frames);
                 }
             }
             5 => {
@@ -262,7 +261,7 @@ impl World {
         self.obey();
     }
 
-    fn pull(&mut self, frames: usize, delay: u8) {
+    fn pull(&mut self, frames: usize) {
         let Some(Stream {
             playback,
             pull: Some(pull),
@@ -274,8 +273,7 @@ impl World {
         let samples = (frames * format.channels()).min(self.out.len());
         let out = &mut self.out[..samples];
         out.fill(f32::NAN);
-        let delay_frames = (delay > 0).then(|| 1 << (delay % 32));
-        pull.pull(out, self.now, delay_frames);
+        pull.pull(out, self.now);
         // 16-bit samples cannot make more than their range times the filter's overshoot.
         assert!(out.iter().all(|sample| sample.abs() < 4.0));
         self.pass(Nanos::from_secs_f64(format.seconds(frames as f64)));

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cost = cpu(|| {
         for packet in 0..packets {
             lane.write(Input::sampled(&bytes, 2), ratio(packet));
-            pull.pull(&mut out, Nanos(0), None);
+            pull.pull(&mut out, Nanos(0));
         }
     })?;
     let share = 100.0 * cost / seconds;

@@ -1,38 +1,24 @@
 //! The way of the microphone: from the device's real-time callback to the audio thread.
 
-use clock::Nanos;
-
 use crate::Format;
 use crate::primitive::{Arc, AtomicU64, Ordering};
 use crate::ring::{Reader, Writer, ring};
-
-/// The words beside the ring, stored by the callback only. Relaxed: nothing else depends on them.
-#[derive(Debug, Default)]
-struct Shared {
-    /// Calls ever.
-    pushes: AtomicU64,
-    /// Frames that did not fit, ever.
-    dropped: AtomicU64,
-    /// When the latest call came, in nanoseconds.
-    at: AtomicU64,
-}
 
 /// Makes both sides of a recording, with a ring for at least `capacity_frames`.
 #[must_use]
 pub fn capture(format: Format, capacity_frames: usize) -> (Push, Capture) {
     let (writer, reader) = ring(format, capacity_frames);
-    let shared = Arc::new(Shared::default());
+    let lost = Arc::new(AtomicU64::new(0));
     let push = Push {
         format,
         writer,
-        pushes: 0,
         dropped: 0,
-        shared: Arc::clone(&shared),
+        lost: Arc::clone(&lost),
     };
     let capture = Capture {
         format,
         reader,
-        shared,
+        lost,
     };
     (push, capture)
 }
@@ -42,9 +28,9 @@ pub fn capture(format: Format, capacity_frames: usize) -> (Push, Capture) {
 pub struct Push {
     format: Format,
     writer: Writer,
-    pushes: u64,
     dropped: u64,
-    shared: Arc<Shared>,
+    /// [`Self::dropped`] as published: stored by the callback only. Relaxed, nothing else depends on it.
+    lost: Arc<AtomicU64>,
 }
 
 impl Push {
@@ -54,17 +40,13 @@ impl Push {
         self.format
     }
 
-    /// Hands over interleaved frames that the device gave at `now`. What does not fit is dropped and counted; a trailing
+    /// Hands over interleaved frames that the device gave. What does not fit is dropped and counted; a trailing
     /// part of a frame is ignored.
-    pub fn push(&mut self, interleaved: &[f32], now: Nanos) {
+    pub fn push(&mut self, interleaved: &[f32]) {
         let frames = interleaved.len() / self.format.channels();
         let taken = self.writer.write(interleaved);
         self.dropped += (frames - taken) as u64;
-        self.pushes += 1;
-        let shared = &*self.shared;
-        shared.pushes.store(self.pushes, Ordering::Relaxed);
-        shared.dropped.store(self.dropped, Ordering::Relaxed);
-        shared.at.store(now.0.cast_unsigned(), Ordering::Relaxed);
+        self.lost.store(self.dropped, Ordering::Relaxed);
     }
 }
 
@@ -73,7 +55,7 @@ impl Push {
 pub struct Capture {
     format: Format,
     reader: Reader,
-    shared: Arc<Shared>,
+    lost: Arc<AtomicU64>,
 }
 
 impl Capture {
@@ -105,14 +87,7 @@ impl Capture {
     /// Frames that the callback could not hand over because nobody took the earlier ones, ever.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.shared.dropped.load(Ordering::Relaxed)
-    }
-
-    /// When the callback last came; `None` before its first time.
-    #[must_use]
-    pub fn latest(&self) -> Option<Nanos> {
-        let is_there = self.shared.pushes.load(Ordering::Relaxed) > 0;
-        is_there.then(|| Nanos(self.shared.at.load(Ordering::Relaxed).cast_signed()))
+        self.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -128,9 +103,8 @@ mod tests {
     #[test]
     fn what_is_pushed_is_taken_in_pieces_of_any_size() {
         let (mut push, mut capture) = pair(16);
-        assert_eq!(capture.latest(), None);
-        push.push(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], Nanos(5));
-        assert_eq!((capture.available(), capture.latest()), (3, Some(Nanos(5))));
+        push.push(&[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]);
+        assert_eq!(capture.available(), 3);
         let mut out = [9.0; 5];
         assert_eq!(capture.take(&mut out), 2);
         assert_eq!(out, [0.1, 0.2, 0.3, 0.4, 9.0]);
@@ -143,11 +117,11 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_dropped_and_counted_and_the_rest_goes_on() {
         let (mut push, mut capture) = pair(4);
-        push.push(&[1.0; 6], Nanos(0));
-        push.push(&[2.0; 6], Nanos(0));
+        push.push(&[1.0; 6]);
+        push.push(&[2.0; 6]);
         assert_eq!((capture.available(), capture.dropped()), (4, 2));
         assert_eq!(capture.discard(1), 3);
-        push.push(&[3.0; 2], Nanos(0));
+        push.push(&[3.0; 2]);
         let mut out = [0.0; 8];
         assert_eq!(capture.take(&mut out), 2);
         assert_eq!(out[..4], [2.0, 2.0, 3.0, 3.0]);

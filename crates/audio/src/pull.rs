@@ -207,9 +207,8 @@ impl Pull {
 
     /// Fills one request of the device, made at `now`, with interleaved frames.
     ///
-    /// `delay_frames`: the device's own estimate of the frames from now until this request's first one is heard. A
-    /// trailing part of a frame is silence; a request for nothing leaves no trace.
-    pub fn pull(&mut self, out: &mut [f32], now: Nanos, delay_frames: Option<u32>) {
+    /// A trailing part of a frame is silence; a request for nothing leaves no trace.
+    pub fn pull(&mut self, out: &mut [f32], now: Nanos) {
         let frames = out.len() / self.format.channels();
         if frames == 0 {
             out.fill(0.0);
@@ -220,15 +219,15 @@ impl Pull {
         if phase == Phase::Idle {
             out.fill(0.0);
         }
-        self.finish(phase, read, now, delay_frames);
+        self.finish(phase, read, now);
     }
 
     /// Does all that [`Self::pull`] does for a request of `frames`, but gives no samples: for simulations of days.
-    pub fn pass(&mut self, frames: usize, now: Nanos, delay_frames: Option<u32>) {
+    pub fn pass(&mut self, frames: usize, now: Nanos) {
         if frames > 0 {
             let phase = self.begin();
             let read = self.reader.pass(frames);
-            self.finish(phase, read, now, delay_frames);
+            self.finish(phase, read, now);
         }
     }
 
@@ -245,7 +244,7 @@ impl Pull {
     }
 
     /// Counts and tells what was read.
-    fn finish(&mut self, phase: Phase, read: Read, now: Nanos, delay_frames: Option<u32>) {
+    fn finish(&mut self, phase: Phase, read: Read, now: Nanos) {
         let is_starved = read.silent > 0;
         match phase {
             Phase::Idle => {}
@@ -267,7 +266,6 @@ impl Pull {
             frames: u32::try_from(read.frames).unwrap_or(u32::MAX),
             consumed: self.consumed,
             position: self.reader.position() - read.frames as u64,
-            delay_frames,
         });
         self.consumed += read.frames as u64;
         let shared = &*self.shared;

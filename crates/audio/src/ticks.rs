@@ -19,8 +19,6 @@ pub struct Tick {
     pub consumed: u64,
     /// Ring position of this request's first frame. Differs from `consumed` by what was skipped.
     pub position: u64,
-    /// The device's own estimate, if it has one: frames from `at` until this request's first frame is heard.
-    pub delay_frames: Option<u32>,
 }
 
 /// Ticks kept: 16 as in the seed, 85 ms of the shortest usual period.
@@ -151,26 +149,21 @@ impl TickReceiver {
 }
 
 fn to_words(tick: Tick) -> [u64; WORDS] {
-    let delay = tick
-        .delay_frames
-        .map_or(0, |frames| u64::from(frames.saturating_add(1)));
     [
         tick.at.0.cast_unsigned(),
-        delay << 32 | u64::from(tick.frames),
+        tick.frames.into(),
         tick.consumed,
         tick.position,
     ]
 }
 
-fn to_tick([at, delay_and_frames, consumed, position]: [u64; WORDS]) -> Tick {
-    // Both halves have 32 bits.
-    let delay = (delay_and_frames >> 32) as u32;
+fn to_tick([at, frames, consumed, position]: [u64; WORDS]) -> Tick {
     Tick {
         at: Nanos(at.cast_signed()),
-        frames: (delay_and_frames & u64::from(u32::MAX)) as u32,
+        // As it was stored.
+        frames: frames as u32,
         consumed,
         position,
-        delay_frames: delay.checked_sub(1),
     }
 }
 
@@ -184,7 +177,6 @@ mod tests {
             frames: u32::MAX - 7,
             consumed: number,
             position: u64::MAX - number,
-            delay_frames: (number % 2 == 1).then_some(3),
         }
     }
 
@@ -212,16 +204,5 @@ mod tests {
         assert_eq!(receiver.missed(), 24);
         assert_eq!(std::iter::from_fn(|| receiver.receive()).count(), 15);
         assert_eq!(receiver.missed(), 24);
-    }
-
-    #[test]
-    fn no_delay_is_not_a_delay_of_nothing() {
-        for delay_frames in [None, Some(0), Some(1), Some(u32::MAX - 1)] {
-            let tick = Tick {
-                delay_frames,
-                ..tick(0)
-            };
-            assert_eq!(to_tick(to_words(tick)), tick);
-        }
     }
 }

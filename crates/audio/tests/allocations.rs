@@ -29,8 +29,8 @@ fn pulling_does_not_allocate_whatever_the_stream_does() {
             lane.jump(lane.position() + 100);
         }
         let samples = 2 * (1 + round * 37 % 2_048);
-        taken += allocations::of(|| pull.pull(&mut out[..samples], Nanos(0), Some(9)));
-        taken += allocations::of(|| pull.pass(samples, Nanos(0), None));
+        taken += allocations::of(|| pull.pull(&mut out[..samples], Nanos(0)));
+        taken += allocations::of(|| pull.pass(samples, Nanos(0)));
         if round % 50 == 0 {
             while lane.next_tick().is_some() {}
         }
@@ -50,7 +50,7 @@ fn pushing_does_not_allocate_whether_it_is_taken_or_not() {
     let mut out = [0.0; 2 * 480];
     let taken = allocations::of(|| {
         for round in 0..100 {
-            push.push(&samples, Nanos(round));
+            push.push(&samples);
             if round > 50 {
                 capture.take(&mut out);
                 capture.discard(480);
@@ -92,7 +92,7 @@ fn a_packet_goes_into_the_ring_without_allocating() {
         lane.set_phase(Phase::Run);
         for _ in 0..200 {
             appended += lane.write(Input::sampled(&packet, 2), 0.999);
-            pull.pass(480, Nanos(0), None);
+            pull.pass(480, Nanos(0));
             lane.next_tick();
             lane.counters();
         }

@@ -95,7 +95,6 @@ fn ticks_arrive_whole_in_order_or_are_counted_as_missed() {
             frames: u32::try_from(number).expect("few"),
             consumed: number,
             position: number,
-            delay_frames: None,
         }
     }
     // Seven words for each tick: a third preemption takes minutes.
@@ -129,7 +128,7 @@ fn what_was_written_before_a_phase_is_there_in_it() {
         let (mut feed, mut pull) = stream(mono(), 4);
         let device = loom::thread::spawn(move || {
             let mut out = [-1.0; 1];
-            pull.pull(&mut out, Nanos(0), None);
+            pull.pull(&mut out, Nanos(0));
             out
         });
         feed.writer.write(&[sample(0)]);
@@ -158,7 +157,7 @@ fn who_sees_a_drain_sees_where_it_ended() {
         });
         for _ in 0..2 {
             let mut out = [-1.0; 1];
-            pull.pull(&mut out, Nanos(0), None);
+            pull.pull(&mut out, Nanos(0));
             assert_ne!(out, [0.0]);
         }
         watcher.join().expect("a thread");
@@ -179,7 +178,7 @@ fn a_recording_arrives_in_order_without_silence_in_it() {
             (capture, all)
         });
         for number in 0..3 {
-            push.push(&[sample(number)], Nanos(0));
+            push.push(&[sample(number)]);
         }
         let (mut capture, mut all) = taken.join().expect("a thread");
         let mut out = [-1.0; 2];

@@ -95,7 +95,7 @@ impl Backend for Null {
         let period_frames = request.period_frames.clamp(1, MAX_PERIOD_FRAMES);
         let mut piece = vec![0.0; period_frames as usize * request.format.channels()];
         let paced = self.start(request.format, period_frames, move |now, _| {
-            pull.pull(&mut piece, now, Some(0));
+            pull.pull(&mut piece, now);
         })?;
         Ok(Box::new(paced))
     }
@@ -108,8 +108,8 @@ impl Backend for Null {
     ) -> Result<Box<dyn CaptureDevice>, DeviceError> {
         let period_frames = request.period_frames.clamp(1, MAX_PERIOD_FRAMES);
         let silence = vec![0.0; period_frames as usize * request.format.channels()];
-        let paced = self.start(request.format, period_frames, move |now, _| {
-            push.push(&silence, now);
+        let paced = self.start(request.format, period_frames, move |_, _| {
+            push.push(&silence);
         })?;
         Ok(Box::new(paced))
     }

@@ -6,7 +6,7 @@ fn mono() -> (Feed, Pull) {
 
 fn pull(pull: &mut Pull, frames: usize) -> Vec<f32> {
     let mut out = vec![-1.0; frames];
-    pull.pull(&mut out, Nanos(0), None);
+    pull.pull(&mut out, Nanos(0));
     out
 }
 
@@ -15,23 +15,21 @@ fn each_request_is_a_tick_with_both_positions() {
     let (mut feed, mut device) = mono();
     feed.writer.write(&[1.0; 32]);
     feed.set_phase(Phase::Run);
-    device.pull(&mut [0.0; 4], Nanos(100), Some(7));
+    device.pull(&mut [0.0; 4], Nanos(100));
     feed.writer.skip_reader(10);
-    device.pull(&mut [0.0; 6], Nanos(200), None);
-    device.pull(&mut [], Nanos(300), None);
+    device.pull(&mut [0.0; 6], Nanos(200));
+    device.pull(&mut [], Nanos(300));
     let first = Tick {
         at: Nanos(100),
         frames: 4,
         consumed: 0,
         position: 0,
-        delay_frames: Some(7),
     };
     let second = Tick {
         at: Nanos(200),
         frames: 6,
         consumed: 4,
         position: 10,
-        delay_frames: None,
     };
     assert_eq!(feed.next_tick(), Some(first));
     assert_eq!(feed.next_tick(), Some(second));
@@ -119,9 +117,9 @@ fn passing_counts_as_pulling_does() {
         feed.writer.write(&[1.0; 10]);
         for request in [4, 0, 4, 4, 4] {
             if index == 0 {
-                device.pull(&mut vec![0.0; request], Nanos(1), Some(2));
+                device.pull(&mut vec![0.0; request], Nanos(1));
             } else {
-                device.pass(request, Nanos(1), Some(2));
+                device.pass(request, Nanos(1));
             }
         }
         let ticks: Vec<Tick> = std::iter::from_fn(|| feed.next_tick()).collect();

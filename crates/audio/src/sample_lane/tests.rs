@@ -23,14 +23,14 @@ fn a_tone_goes_from_the_packets_to_the_device() {
         let appended = lane.write(Input::sampled(&packet, 2), 1.002);
         assert_eq!(lane.position() - before, appended);
         let mut out = [0.0; 2 * 480];
-        pull.pull(&mut out, Nanos(0), None);
+        pull.pull(&mut out, Nanos(0));
         heard.extend_from_slice(&out);
     }
     // All that was sent is heard to its end.
     lane.set_phase(Phase::Drain);
     while !lane.counters().is_drained {
         let mut out = [0.0; 2 * 480];
-        pull.pull(&mut out, Nanos(0), None);
+        pull.pull(&mut out, Nanos(0));
         heard.extend_from_slice(&out);
     }
     let right = channel(&heard, 2, 1);
@@ -52,7 +52,7 @@ fn what_finds_no_room_is_not_counted() {
     let appended = lane.write(Input::sampled(&[1; 4_000], 1), 1.0);
     assert_eq!((appended, lane.position()), (1_024, 1_024));
     assert_eq!(lane.write(Input::sampled(&[1; 40], 1), 1.0), 0);
-    pull.pull(&mut [0.0; 10], Nanos(0), None);
+    pull.pull(&mut [0.0; 10], Nanos(0));
     assert_eq!(lane.write(Input::sampled(&[1; 40], 1), 1.0), 10);
 }
 
@@ -63,7 +63,7 @@ fn frames_without_samples_are_silence() {
     let appended = lane.write(Input::counted(10_000), 1.0);
     assert!((9_990..=10_000).contains(&appended), "{appended}");
     let mut out = [1.0; 2 * 9_990];
-    pull.pull(&mut out, Nanos(0), None);
+    pull.pull(&mut out, Nanos(0));
     assert!(out.iter().all(|&sample| sample == 0.0));
 }
 
@@ -84,7 +84,7 @@ fn a_skip_counts_for_the_reader_as_soon_as_it_is_asked_for() {
     lane.write(Input::counted(1_000), 1.0);
     lane.skip_reader(600);
     assert_eq!(lane.read_position(), 600);
-    pull.pass(100, Nanos(7), None);
+    pull.pass(100, Nanos(7));
     assert_eq!(lane.read_position(), 700);
     let tick = lane.next_tick().expect("a request");
     assert_eq!((tick.position, tick.consumed, tick.at), (600, 0, Nanos(7)));

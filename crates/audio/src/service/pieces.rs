@@ -67,7 +67,6 @@ pub(super) fn piece_frames(format: Format) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use clock::Nanos;
 
     use super::*;
     use crate::capture;
@@ -78,9 +77,9 @@ mod tests {
         let (mut push, capture) = capture(format, 48_000);
         let mut pieces = Pieces::new(capture);
         assert_eq!(pieces.next(), None);
-        push.push(&[0.5; 2 * 511], Nanos(1));
+        push.push(&[0.5; 2 * 511]);
         assert_eq!(pieces.next(), None, "not complete");
-        push.push(&[-2.0, 2.0, f32::NAN, -0.25], Nanos(2));
+        push.push(&[-2.0, 2.0, f32::NAN, -0.25]);
         let (time_ms, samples) = pieces.next().unwrap();
         assert_eq!((time_ms, samples.len()), (0, 2048));
         assert_eq!(samples[..4], [0x00, 0x40, 0x00, 0x40]);
@@ -89,7 +88,7 @@ mod tests {
             [0x00, 0x80, 0xff, 0x7f],
             "held to the range"
         );
-        push.push(&[0.0; 2 * 511], Nanos(3));
+        push.push(&[0.0; 2 * 511]);
         let (time_ms, samples) = pieces.next().unwrap();
         assert_eq!(
             (time_ms, &samples[..4]),
@@ -102,7 +101,7 @@ mod tests {
         let format = Format::new(1, 8_000).unwrap();
         let (mut push, capture) = capture(format, 8_000);
         let mut pieces = Pieces::new(capture);
-        push.push(&[0.1; 1600], Nanos(1));
+        push.push(&[0.1; 1600]);
         let times: Vec<u32> = std::iter::from_fn(|| pieces.next().map(|piece| piece.0)).collect();
         assert_eq!(times, [168, 184]);
     }

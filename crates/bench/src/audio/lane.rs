@@ -70,7 +70,6 @@ impl Positions {
             frames: request.frames,
             consumed: self.consumed,
             position,
-            delay_frames: request.delay_frames,
         });
         self.consumed += frames;
         self.read += frames;
@@ -177,7 +176,6 @@ mod tests {
             at: Nanos::ZERO,
             frames,
             heard_ns: 0.0,
-            delay_frames: None,
         }
     }
 
@@ -206,7 +204,7 @@ mod tests {
         let (mut one, mut two) = (Random::new(5), Random::new(5));
         for _ in 0..5_000 {
             step(&mut one, &mut real, &mut |frames| {
-                pull.pass(frames as usize, Nanos::ZERO, None);
+                pull.pass(frames as usize, Nanos::ZERO);
             });
             step(&mut two, &mut counted, &mut |frames| {
                 device.request(&request(frames));

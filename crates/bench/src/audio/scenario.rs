@@ -56,7 +56,6 @@ impl Scenario {
                 period_frames: 512,
                 max_period_frames: 512,
                 jitter: Nanos::from_micros(500),
-                tells_delay: true,
                 opens_after: Nanos::from_millis(30),
             },
             happenings: Vec::new(),
@@ -175,12 +174,7 @@ fn devices() -> Vec<Scenario> {
         quiet("periods 128 to 4096")
             .period(1_024, 4_096)
             .happens(changes),
-        quiet("the same, delay unknown")
-            .period(1_024, 4_096)
-            .happens(changes)
-            .device(|device| device.tells_delay = false),
         quiet("callback 5 ms late").device(|device| device.jitter = Nanos::from_millis(5)),
-        quiet("delay unknown").device(|device| device.tells_delay = false),
     ]);
     all
 }

@@ -203,7 +203,7 @@ impl Plant for Sound {
         let Some(pull) = &mut self.pull else { return };
         let channels = self.format.channels();
         self.out.resize(request.frames as usize * channels, 0.0);
-        pull.pull(&mut self.out, request.at, request.delay_frames);
+        pull.pull(&mut self.out, request.at);
         if !self.is_judged {
             return;
         }

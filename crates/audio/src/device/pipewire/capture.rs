@@ -60,7 +60,7 @@ impl Worker for Recorder {
                 *sample = f32::from_le_bytes(*cell);
             }
             if let Some(samples) = self.samples.get(..cells.len()) {
-                self.push.push(samples, cycle.at);
+                self.push.push(samples);
             }
         }
     }

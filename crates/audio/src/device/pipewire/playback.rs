@@ -32,7 +32,7 @@ impl Player {
     }
 
     /// Fills the beginning of `bytes` and returns the frames that this is.
-    fn fill(&mut self, bytes: &mut [u8], frames: usize, now: Nanos, delay: Option<u32>) -> usize {
+    fn fill(&mut self, bytes: &mut [u8], frames: usize, now: Nanos) -> usize {
         let channels = self.pull.format().channels();
         let room = (bytes.len() / SAMPLE_BYTES).min(self.samples.len());
         let frames = frames.min(room / channels);
@@ -40,7 +40,7 @@ impl Player {
         let Some(samples) = self.samples.get_mut(..frames * channels) else {
             return 0;
         };
-        self.pull.pull(samples, now, delay);
+        self.pull.pull(samples, now);
         let (cells, _) = bytes.as_chunks_mut::<SAMPLE_BYTES>();
         for (cell, sample) in cells.iter_mut().zip(samples) {
             *cell = sample.to_le_bytes();
@@ -72,7 +72,7 @@ impl Worker for Player {
             return;
         };
         let frames = match data.data() {
-            Some(bytes) => self.fill(bytes, frames, cycle.at, cycle.delay),
+            Some(bytes) => self.fill(bytes, frames, cycle.at),
             None => 0,
         };
         self.figures.saw(frames, cycle, format);

@@ -1,6 +1,5 @@
 //! A stream that records.
 
-use clock::{Clock as _, MonotonicClock};
 use pulseaudio::protocol::stream::StreamFlags;
 use pulseaudio::protocol::{
     ChannelVolume, Command, CreateRecordStreamReply, Props, RecordStreamParams,
@@ -85,14 +84,13 @@ impl Work for Recorder {
     fn event(&mut self, _event: Event) {}
 
     fn samples(&mut self, bytes: &[u8]) {
-        let now = MonotonicClock.now();
         let (samples, _) = bytes.as_chunks::<4>();
         for samples in samples.chunks(PIECE_SAMPLES) {
             let piece = self.piece.get_mut(..samples.len()).unwrap_or_default();
             for (to, from) in piece.iter_mut().zip(samples) {
                 *to = f32::from_le_bytes(*from);
             }
-            self.push.push(piece, now);
+            self.push.push(piece);
         }
     }
 

@@ -140,7 +140,7 @@ impl Work for Player {
             let Some(piece) = self.piece.get_mut(..count as usize * channels) else {
                 break;
             };
-            self.pull.pull(piece, now, delay);
+            self.pull.pull(piece, now);
             link.send_samples(self.channel, piece);
             // What the socket takes at once need not be kept.
             link.flush()?;

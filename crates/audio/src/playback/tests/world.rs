@@ -64,7 +64,6 @@ impl Positions {
             frames,
             consumed: self.consumed,
             position: self.read,
-            delay_frames: None,
         });
         if self.ticks.len() > 16 {
             self.ticks.pop_front();

@@ -18,8 +18,6 @@ pub struct DevicePlan {
     pub max_period_frames: u32,
     /// A request comes late by anything from nothing to this.
     pub jitter: Nanos,
-    /// Whether it says how long its buffers are.
-    pub tells_delay: bool,
     /// From the wish to open it to its first request.
     pub opens_after: Nanos,
 }
@@ -33,8 +31,6 @@ pub struct Request {
     pub frames: u32,
     /// True time at which the first of them is heard.
     pub heard_ns: f64,
-    /// What the device says about that: frames from now on.
-    pub delay_frames: Option<u32>,
 }
 
 /// An open device, as an endless sequence of requests.
@@ -70,7 +66,6 @@ impl Device {
                 at,
                 frames: 0,
                 heard_ns: 0.0,
-                delay_frames: None,
             },
             plan: DevicePlan {
                 period_frames: period,
@@ -117,12 +112,10 @@ impl Device {
         let late_ns = self.random.below(most) as f64;
         let heard_ns = self.due_ns + playing_ns;
         let at = shown(self.due_ns + late_ns);
-        let left = (heard_ns - ns(at)) * self.plan.crystal.rate_hz / 1e9;
         self.next = Request {
             at,
             frames: self.plan.period_frames,
             heard_ns,
-            delay_frames: self.plan.tells_delay.then_some(left.round() as u32),
         };
     }
 }
@@ -137,7 +130,6 @@ mod tests {
             period_frames: 480,
             max_period_frames: 960,
             jitter: Nanos::ZERO,
-            tells_delay: true,
             opens_after: Nanos::ZERO,
         }
     }
@@ -173,21 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn the_delay_is_that_of_the_buffer_that_plays() {
-        let schedule = vec![(Nanos::from_millis(25), Happening::Period(960))];
-        let told: Vec<_> = requests(plan(), &schedule, 6)
-            .iter()
-            .map(|r| r.delay_frames)
-            .collect();
-        assert_eq!(told, [480, 480, 480, 480, 960, 960].map(Some));
-    }
-
-    #[test]
     fn a_slow_crystal_asks_later_and_late_callbacks_do_not_add_up() {
         let plan = DevicePlan {
             crystal: Crystal::new(48_000, -500.0),
             jitter: Nanos::from_millis(4),
-            tells_delay: false,
             ..plan()
         };
         let made = requests(plan, &Vec::new(), 100_001);
@@ -195,7 +176,6 @@ mod tests {
         for (i, request) in (0_i32..).zip(&made) {
             let late = ns(request.at) - line(f64::from(i));
             assert!((-1.0..4e6).contains(&late), "{late}");
-            assert_eq!(request.delay_frames, None);
         }
         assert!((made[100_000].heard_ns - line(100_001.0)).abs() < 1e3);
     }
